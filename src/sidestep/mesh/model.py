@@ -43,7 +43,7 @@ class Scope(enum.Enum):
 
 
 class BalancingMode(enum.Enum):
-    """STRICT: only endpoints that match all scopes. FAILOVER: the best rank first. PASSTHROUGH: where the client aimed."""
+    """STRICT: only endpoints matching all scopes. FAILOVER: the best rank first. PASSTHROUGH: as the client aimed."""
 
     ANY = "any"
     STRICT = "strict"

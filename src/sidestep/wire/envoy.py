@@ -1,5 +1,4 @@
-"""
-Envoy's API under short names: `from sidestep.wire import envoy as pb`, then `pb.Listener(...)`.
+"""Envoy's API under short names: `from sidestep.wire import envoy as pb`, then `pb.Listener(...)`.
 
 Where several Envoy packages name their message `Config`, the name here says which one it is.
 """
