@@ -35,6 +35,7 @@ FEATURES = (
     "envoy/config/route/v3/route.proto",
     "envoy/service/discovery/v3/discovery.proto",
     "envoy/extensions/access_loggers/file/v3/file.proto",
+    "envoy/extensions/access_loggers/filters/cel/v3/cel.proto",
     "envoy/extensions/access_loggers/stats/v3/stats.proto",
     "envoy/extensions/filters/common/set_filter_state/v3/value.proto",
     "envoy/extensions/filters/http/original_src/v3/original_src.proto",

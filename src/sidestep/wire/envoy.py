@@ -60,6 +60,9 @@ from sidestep.wire._pb.envoy.config.rbac.v3.rbac_pb2 import RBAC, Permission, Po
 from sidestep.wire._pb.envoy.config.route.v3.route_components_pb2 import Route, RouteAction, RouteMatch, VirtualHost
 from sidestep.wire._pb.envoy.config.route.v3.route_pb2 import RouteConfiguration
 from sidestep.wire._pb.envoy.extensions.access_loggers.file.v3.file_pb2 import FileAccessLog
+from sidestep.wire._pb.envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import (
+    ExpressionFilter as CelExpressionFilter,
+)
 from sidestep.wire._pb.envoy.extensions.access_loggers.stats.v3.stats_pb2 import Config as StatsAccessLog
 from sidestep.wire._pb.envoy.extensions.bootstrap.internal_listener.v3.internal_listener_pb2 import InternalListener
 from sidestep.wire._pb.envoy.extensions.filters.common.set_filter_state.v3.value_pb2 import FilterStateValue
@@ -76,6 +79,7 @@ from sidestep.wire._pb.envoy.extensions.filters.listener.original_src.v3.origina
 from sidestep.wire._pb.envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
     HttpFilter,
+    LocalReplyConfig,
 )
 from sidestep.wire._pb.envoy.extensions.filters.network.rbac.v3.rbac_pb2 import RBAC as NetworkRbacFilter
 from sidestep.wire._pb.envoy.extensions.filters.network.set_filter_state.v3.set_filter_state_pb2 import (
@@ -144,6 +148,7 @@ __all__ = [
     "BindConfig",
     "BoolValue",
     "Bootstrap",
+    "CelExpressionFilter",
     "CertificateValidationContext",
     "CidrRange",
     "Cluster",
@@ -188,6 +193,7 @@ __all__ = [
     "ListStringMatcher",
     "Listener",
     "ListenerFilter",
+    "LocalReplyConfig",
     "Locality",
     "LocalityLbEndpoints",
     "Message",

@@ -1,0 +1,26 @@
+"""What a node agent is told at its start."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sidestep.mesh.model import Locality
+
+
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings that shape the node proxy's configuration."""
+
+    node: str
+    trust_domain: str = "cluster.local"
+    cluster_id: str = "Kubernetes"
+    network: str = ""
+    locality: Locality = Locality()
+    mesh_ranges: tuple[str, ...] = ()
+    """CIDRs of pods and services: an address in them that the mesh has not described is never dialled."""
+    outside: tuple[str, ...] = ()
+    """Addresses inside `mesh_ranges` that are not pods: the nodes' own, on the pods' bridges."""
+    force_tunnel: bool = False
+    """True: connections between pods of this node go over HBONE as well."""
+    connect_seconds: float = 5.0
+    access_log: str = ""
+    """Path of the access log, "" for none."""

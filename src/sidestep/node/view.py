@@ -1,0 +1,128 @@
+"""The mesh as this node has heard of it, indexed for the questions that translation asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sidestep.mesh.model import Policy, PolicyScope, Service, Workload
+
+
+class MeshView:
+    """Workloads, services and policies, kept current by `put` and `remove`.
+
+    Lookups are by address, by service and by namespace; all are dictionary lookups, since they are made for every
+    new destination of every pod. Addresses are those of the node's own network.
+    """
+
+    def __init__(self) -> None:
+        self._workloads: dict[str, Workload] = {}
+        self._services: dict[str, Service] = {}
+        self._policies: dict[str, Policy] = {}
+        self._workload_at: dict[str, str] = {}
+        self._service_at: dict[str, str] = {}
+        self._endpoints: dict[str, dict[str, Workload]] = {}
+
+    @property
+    def workloads(self) -> Mapping[str, Workload]:
+        """By uid."""
+        return self._workloads
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """By key."""
+        return self._services
+
+    @property
+    def policies(self) -> Mapping[str, Policy]:
+        """By key."""
+        return self._policies
+
+    def put(self, resource: Workload | Service) -> frozenset[str]:
+        """Adds or replaces; returns the addresses whose meaning may have changed."""
+        if isinstance(resource, Workload):
+            touched = self._forget_workload(resource.uid)
+            self._workloads[resource.uid] = resource
+            for address in resource.addresses:
+                self._workload_at[address] = resource.uid
+            for key in resource.services:
+                self._endpoints.setdefault(key, {})[resource.uid] = resource
+            return touched | self._addresses_of_workload(resource)
+        touched = self._forget_service(resource.key)
+        self._services[resource.key] = resource
+        for virtual in resource.addresses:
+            self._service_at[virtual.address] = resource.key
+        return touched | frozenset(virtual.address for virtual in resource.addresses)
+
+    def remove(self, name: str) -> frozenset[str]:
+        """Removes the workload or service of that WDS name; returns the addresses whose meaning may have changed."""
+        return self._forget_workload(name) | self._forget_service(name)
+
+    def put_policy(self, policy: Policy) -> None:
+        """Adds or replaces a policy."""
+        self._policies[policy.key] = policy
+
+    def remove_policy(self, key: str) -> None:
+        """Removes a policy; an unknown one is no error."""
+        self._policies.pop(key, None)
+
+    def workload_at(self, address: str) -> Workload | None:
+        """The workload that owns `address`."""
+        uid = self._workload_at.get(address)
+        return None if uid is None else self._workloads[uid]
+
+    def service_at(self, address: str) -> Service | None:
+        """The service whose virtual address it is."""
+        key = self._service_at.get(address)
+        return None if key is None else self._services[key]
+
+    def addresses(self) -> Iterable[str]:
+        """All addresses that workloads and services have."""
+        return (*self._workload_at, *self._service_at)
+
+    def workloads_of(self, service: Service) -> Iterable[Workload]:
+        """The workloads that serve it, ready or not."""
+        return self._endpoints.get(service.key, {}).values()
+
+    def policies_for(self, workload: Workload) -> tuple[Policy, ...]:
+        """Those that cover it, by key: global ones, its namespace's, and those that select it."""
+        return tuple(
+            policy
+            for key, policy in sorted(self._policies.items())
+            if policy.scope is PolicyScope.GLOBAL
+            or (policy.scope is PolicyScope.NAMESPACE and policy.namespace == workload.namespace)
+            or (policy.scope is PolicyScope.WORKLOAD_SELECTOR and key in workload.authorization_policies)
+        )
+
+    def _addresses_of_workload(self, workload: Workload) -> frozenset[str]:
+        """Its own, and the virtual addresses of the services it serves."""
+        virtual = (
+            address.address
+            for key in workload.services
+            if key in self._services
+            for address in self._services[key].addresses
+        )
+        return frozenset((*workload.addresses, *virtual))
+
+    def _forget_workload(self, uid: str) -> frozenset[str]:
+        workload = self._workloads.pop(uid, None)
+        if workload is None:
+            return frozenset()
+        touched = self._addresses_of_workload(workload)
+        for address in workload.addresses:
+            if self._workload_at.get(address) == uid:
+                del self._workload_at[address]
+        for key in workload.services:
+            endpoints = self._endpoints[key]
+            del endpoints[uid]
+            if not endpoints:
+                del self._endpoints[key]
+        return touched
+
+    def _forget_service(self, key: str) -> frozenset[str]:
+        service = self._services.pop(key, None)
+        if service is None:
+            return frozenset()
+        for virtual in service.addresses:
+            if self._service_at.get(virtual.address) == key:
+                del self._service_at[virtual.address]
+        return frozenset(virtual.address for virtual in service.addresses)
