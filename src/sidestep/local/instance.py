@@ -32,6 +32,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[str, ...]
     ipv6: bool = True
     controller_metrics_port: int = 15014
+    domain: str = "cluster.local"
+    """The suffix of Services' host names."""
     trust_domain: str = "cluster.local"
 
     @property

@@ -1,0 +1,147 @@
+"""The resources folder, used as an API server: one file a resource, changed under a lock, never half written.
+
+Blocking: call on a thread. Several processes use it at once (the runtime and the command line).
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sidestep.api.meta import ResourceKey
+from sidestep.local.errors import BadDataError
+from sidestep.local.files import write_atomically
+from sidestep.local.layout import Layout
+from sidestep.local.merge import Document
+
+_NO_NAMESPACE = "_"
+_Stamp = tuple[int, int, int]
+
+
+class Store:
+    """All resources of one instance."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._folder = layout.resources
+        self._lock = layout.resources_lock
+        self._cache: dict[Path, tuple[_Stamp, Document]] = {}
+
+    @property
+    def folder(self) -> Path:
+        return self._folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else changes anything meanwhile. Not reentrant."""
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock.open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def path_of(self, key: ResourceKey) -> Path:
+        """The file of a resource."""
+        return self._folder / key.kind / (key.namespace or _NO_NAMESPACE) / f"{key.name}.yaml"
+
+    def get(self, key: ResourceKey) -> Document | None:
+        """A copy-free view of a resource: do not change it."""
+        return self._read(self.path_of(key))
+
+    def all(self, kind: str | None = None) -> dict[ResourceKey, Document]:
+        """Every resource, or those of one kind; views, not copies."""
+        pattern = f"{kind or '*'}/*/*.yaml"
+        found: dict[ResourceKey, Document] = {}
+        seen: set[Path] = set()
+        for path in sorted(self._folder.glob(pattern)):
+            document = self._read(path)
+            if document is not None:
+                found[key_of_path(path)] = document
+                seen.add(path)
+        if kind is None:
+            for path in self._cache.keys() - seen:
+                self._cache.pop(path, None)
+        return found
+
+    def put(self, key: ResourceKey, document: Mapping[str, Any]) -> None:
+        """Write a resource; the caller holds the lock."""
+        write_atomically(self.path_of(key), dump(document).encode())
+
+    def remove(self, key: ResourceKey) -> bool:
+        """Delete a resource; False if there was none. The caller holds the lock."""
+        path = self.path_of(key)
+        if not path.exists():
+            return False
+        path.unlink()
+        with suppress(OSError):
+            path.parent.rmdir()
+        return True
+
+    def update(self, key: ResourceKey, change: Callable[[Document], Document | None]) -> bool:
+        """Change one resource under the lock; False if it is gone or `change` returns None or an equal document."""
+        with self.locked():
+            current = self.get(key)
+            if current is None:
+                return False
+            changed = change(current)
+            if changed is None or changed == current:
+                return False
+            self.put(key, changed)
+            return True
+
+    def keys(self, kinds: Iterable[str]) -> tuple[ResourceKey, ...]:
+        return tuple(key for kind in kinds for key in self.all(kind))
+
+    def _read(self, path: Path) -> Document | None:
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            cached = self._cache.get(path)
+            if cached is not None and cached[0] == stamp:
+                return cached[1]
+            document = load(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+            raise BadDataError(f"{path} is not a resource: {error}") from error
+        self._cache[path] = (stamp, document)
+        return document
+
+
+def key_of_path(path: Path) -> ResourceKey:
+    """The reverse of `Store.path_of`."""
+    kind, namespace = path.parts[-3], path.parts[-2]
+    return ResourceKey(kind=kind, namespace="" if namespace == _NO_NAMESPACE else namespace, name=path.stem)
+
+
+def load(text: str) -> Document:
+    """One YAML document, which must be a mapping."""
+    document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
+        raise ValueError("it has no metadata")  # noqa: TRY004 - as any other bad content
+    return document
+
+
+def dump(document: Mapping[str, Any]) -> str:
+    """YAML as people write it."""
+    text: str = yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text
+
+
+class _Loader(yaml.CSafeLoader):
+    """Leaves times as the text that they are in Kubernetes' API."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the interface of PyYAML
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Repeats what occurs twice instead of pointing at it."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the interface of PyYAML
+        return True
