@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -13,6 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from sidestep.identity.errors import CertificateError
 from sidestep.identity.spiffe import InvalidSpiffeIdError, SpiffeId
+
+
+_SHORTEST_LIFE = dt.timedelta(seconds=2)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +37,15 @@ class WorkloadCertificate:
     roots_pem: str = dataclasses.field(repr=False)
     """The trust bundle the authority sent along: one or more roots."""
     serial: int
-    not_before: datetime.datetime
-    not_after: datetime.datetime
+    not_before: dt.datetime
+    not_after: dt.datetime
+    issued_at: dt.datetime
+    """When we got it; `not_before` lies a little earlier, for clocks that differ."""
 
     @classmethod
-    def from_issued(cls, identity: SpiffeId, issued: Sequence[str], private_key_pem: str) -> WorkloadCertificate:
+    def from_issued(
+        cls, identity: SpiffeId, issued: Sequence[str], private_key_pem: str, *, now: dt.datetime
+    ) -> WorkloadCertificate:
         """Join the authority's answer with our key.
 
         `issued` is the answer of the CA service: the leaf, the intermediates, and last the root(s), each PEM.
@@ -63,15 +70,20 @@ class WorkloadCertificate:
             serial=leaf.serial_number,
             not_before=leaf.not_valid_before_utc,
             not_after=leaf.not_valid_after_utc,
+            issued_at=now,
         )
 
-    def is_valid(self, at: datetime.datetime) -> bool:
+    def is_valid(self, at: dt.datetime) -> bool:
         """Whether it is in force at that moment."""
         return self.not_before <= at < self.not_after
 
-    def renew_at(self, jitter: float = 0.0) -> datetime.datetime:
-        """Half of its life, moved by `jitter` (a fraction of the life, e.g. -0.05 to 0.05)."""
-        return self.not_before + (self.not_after - self.not_before) * (0.5 + jitter)
+    def renew_at(self, jitter: float = 0.0) -> dt.datetime:
+        """Half of the life it had when we got it, moved by `jitter` (a fraction of that life, e.g. -0.05 to 0.05).
+
+        Never within a second: the certificates of an authority that is about to expire live ever shorter.
+        """
+        life = max(self.not_after - self.issued_at, _SHORTEST_LIFE)
+        return self.issued_at + life * (0.5 + jitter)
 
 
 def new_key_and_csr(identity: SpiffeId) -> KeyAndRequest:

@@ -29,3 +29,7 @@ class SigningUnavailableError(IdentityError):
 
 class JoinRefusedError(IdentityError):
     """The controller does not accept this node or its token."""
+
+
+class ForgottenError(IdentityError):
+    """The identity was dropped while someone waited for its certificate."""

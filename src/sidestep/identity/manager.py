@@ -8,7 +8,7 @@ refusal is no final word, because the controller may see a new pod a moment late
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from sidestep.identity.certificate import WorkloadCertificate, new_key_and_csr
-from sidestep.identity.errors import IdentityError
+from sidestep.identity.errors import CertificateError, ForgottenError, IdentityError
 from sidestep.identity.spiffe import SpiffeId
 
 Sign = Callable[[SpiffeId, str], Awaitable[Sequence[str]]]
@@ -34,10 +34,13 @@ _LONGEST_SLEEP = 60.0
 """A sleep runs on the monotonic clock, a certificate expires on the wall clock: look at the latter now and then."""
 
 
+_log = structlog.get_logger(__name__)
+
+
 class Clock(Protocol):
     """Time, replaceable in tests."""
 
-    def now(self) -> datetime.datetime:
+    def now(self) -> dt.datetime:
         """The wall clock, in UTC."""
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
@@ -47,9 +50,9 @@ class Clock(Protocol):
 class SystemClock:
     """Real time."""
 
-    def now(self) -> datetime.datetime:
+    def now(self) -> dt.datetime:
         """The wall clock, in UTC."""
-        return datetime.datetime.now(datetime.UTC)
+        return dt.datetime.now(dt.UTC)
 
     async def wait(self, event: asyncio.Event, seconds: float) -> None:
         """Return when the event is set or the time is over."""
@@ -65,7 +68,7 @@ class CertificateFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     attempts: int
-    since: datetime.datetime
+    since: dt.datetime
 
 
 class CertificateManager:
@@ -74,11 +77,15 @@ class CertificateManager:
     `run` must be running for anything to be signed. All methods are for the event loop's thread.
     """
 
-    def __init__(self, sign: Sign, *, clock: Clock | None = None) -> None:
-        """`sign` is e.g. `CertificateClient.sign`."""
+    def __init__(self, sign: Sign, *, clock: Clock | None = None, jitter: Callable[[], float] = random.random) -> None:
+        """`sign` is e.g. `CertificateClient.sign`; `jitter` gives numbers from 0 to 1."""
         self._sign = sign
         self._clock: Clock = clock or SystemClock()
+        self._jitter = jitter
         self._listeners: list[Listener] = []
+        self._entries: dict[SpiffeId, _Entry] = {}
+        self._slots = asyncio.Semaphore(_CONCURRENT)
+        self._tasks: asyncio.TaskGroup | None = None
 
     def on_certificate(self, listener: Listener) -> None:
         """Call `listener` with every certificate from now on."""
@@ -86,32 +93,130 @@ class CertificateManager:
 
     def want(self, identity: SpiffeId) -> None:
         """Keep a certificate for this identity. Asking again retries one that failed before, at once."""
-        raise NotImplementedError
+        entry = self._entries.get(identity)
+        if entry is None:
+            entry = self._entries[identity] = _Entry(identity)
+            self._start(entry)
+        elif entry.failure is not None:
+            entry.wake.set()
 
     def forget(self, identity: SpiffeId) -> None:
-        """Drop the certificate and its key; no more renewals."""
-        raise NotImplementedError
+        """Drop the certificate and its key; no more renewals. Who waits for it gets `ForgottenError`."""
+        entry = self._entries.pop(identity, None)
+        if entry is None:
+            return
+        if entry.task is not None:
+            entry.task.cancel()
+        entry.forgotten = True
+        entry.certificate = None
+        entry.ready.set()
 
     def get(self, identity: SpiffeId) -> WorkloadCertificate | None:
         """The certificate, if there is one in force."""
-        raise NotImplementedError
+        entry = self._entries.get(identity)
+        if entry is None or entry.certificate is None or self._clock.now() >= entry.certificate.not_after:
+            return None
+        return entry.certificate
 
     async def wait(self, identity: SpiffeId) -> WorkloadCertificate:
         """Want it, and wait until it is there; bound it with `asyncio.timeout`."""
-        raise NotImplementedError
+        self.want(identity)
+        entry = self._entries[identity]
+        while (certificate := self.get(identity)) is None:
+            if entry.forgotten:
+                raise ForgottenError(f"{identity} is no longer wanted on this node")
+            entry.ready.clear()
+            await entry.ready.wait()
+        return certificate
 
     def retry(self) -> None:
         """Ask again at once for all that failed, e.g. when the controller is back."""
-        raise NotImplementedError
+        for entry in self._entries.values():
+            if entry.failure is not None:
+                entry.wake.set()
 
     def certificates(self) -> tuple[WorkloadCertificate, ...]:
         """All that is held, sorted by identity."""
-        raise NotImplementedError
+        held = (entry.certificate for _, entry in sorted(self._entries.items()))
+        return tuple(certificate for certificate in held if certificate is not None)
 
     def failures(self) -> Mapping[SpiffeId, CertificateFailure]:
         """The identities whose last question failed."""
-        raise NotImplementedError
+        return {key: entry.failure for key, entry in self._entries.items() if entry.failure is not None}
 
     async def run(self) -> None:
         """Sign and renew until cancelled."""
-        raise NotImplementedError
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for entry in self._entries.values():
+                    self._start(entry)
+                await asyncio.Event().wait()
+        finally:
+            self._tasks = None
+
+    def _start(self, entry: _Entry) -> None:
+        if self._tasks is not None:
+            entry.task = self._tasks.create_task(self._keep(entry), name=f"certificate of {entry.identity}")
+
+    async def _keep(self, entry: _Entry) -> None:
+        """One identity's life: ask, pause, ask again."""
+        while True:
+            await self._sleep_until(entry, self._due(entry))
+            async with self._slots:
+                await self._ask(entry)
+
+    def _due(self, entry: _Entry) -> dt.datetime:
+        now = self._clock.now()
+        if entry.failure is not None:
+            doublings = min(entry.failure.attempts - 1, 16)
+            pause = min(_FIRST_PAUSE * 2**doublings, _LONGEST_PAUSE)
+            return now + dt.timedelta(seconds=pause * (0.75 + self._jitter() / 2))
+        if entry.certificate is None:
+            return now
+        return entry.certificate.renew_at((2 * self._jitter() - 1) * _JITTER)
+
+    async def _sleep_until(self, entry: _Entry, due: dt.datetime) -> None:
+        entry.wake.clear()
+        while not entry.wake.is_set() and (left := (due - self._clock.now()).total_seconds()) > 0:
+            await self._clock.wait(entry.wake, min(left, _LONGEST_SLEEP))
+
+    async def _ask(self, entry: _Entry) -> None:
+        try:
+            made = await asyncio.to_thread(new_key_and_csr, entry.identity)
+            issued = await self._sign(entry.identity, made.csr_pem)
+            certificate = WorkloadCertificate.from_issued(
+                entry.identity, issued, made.private_key_pem, now=self._clock.now()
+            )
+            if not certificate.is_valid(self._clock.now()):
+                raise CertificateError(
+                    f"the certificate of {entry.identity} is not in force now (from {certificate.not_before} to "
+                    f"{certificate.not_after}): compare the clocks of this node and the controller"
+                )
+        except IdentityError as error:
+            self._failed(entry, str(error))
+        else:
+            entry.certificate, entry.failure = certificate, None
+            entry.ready.set()
+            for listener in self._listeners:
+                listener(certificate)
+
+    def _failed(self, entry: _Entry, reason: str) -> None:
+        attempts, since = 1, self._clock.now()
+        if entry.failure is not None:
+            attempts, since = entry.failure.attempts + 1, entry.failure.since
+        entry.failure = CertificateFailure(reason=reason, attempts=attempts, since=since)
+        _log.warning("certificate_failed", identity=str(entry.identity), reason=reason, attempts=attempts)
+
+
+class _Entry:
+    """What the manager knows of one identity."""
+
+    def __init__(self, identity: SpiffeId) -> None:
+        self.identity = identity
+        self.certificate: WorkloadCertificate | None = None
+        self.failure: CertificateFailure | None = None
+        self.forgotten = False
+        self.wake = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
