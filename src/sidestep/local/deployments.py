@@ -34,8 +34,8 @@ def plan(deployment: Mapping[str, Any], pods: Sequence[Mapping[str, Any]], *, no
     replicas = int(spec.get("replicas", 1))
     digest = template_hash(deployment)
     living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-    new = [pod for pod in living if _hash_of(pod) == digest]
-    old = [pod for pod in living if _hash_of(pod) != digest]
+    new = [pod for pod in living if hash_of(pod) == digest]
+    old = [pod for pod in living if hash_of(pod) != digest]
     surplus = tuple(_name(pod) for pod in _least_useful(new)[: max(0, len(new) - replicas)])
     strategy = spec.get("strategy") or {}
     if strategy.get("type") == "Recreate":
@@ -60,7 +60,7 @@ def owns(deployment: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
 
 def owner_of(pod: Mapping[str, Any]) -> str | None:
     """The name of the deployment that a pod was made for."""
-    digest = _hash_of(pod)
+    digest = hash_of(pod)
     for owner in pod["metadata"].get("ownerReferences") or ():
         name = str(owner.get("name", ""))
         if owner.get("kind") == "ReplicaSet" and digest and name.endswith(f"-{digest}"):
@@ -72,6 +72,11 @@ def template_hash(deployment: Mapping[str, Any]) -> str:
     """Changes with the pod template and with nothing else."""
     template = (deployment.get("spec") or {}).get("template") or {}
     return short_hash(json.dumps(template, sort_keys=True, default=str))
+
+
+def hash_of(pod: Mapping[str, Any]) -> str:
+    """Of the template that a pod was made from; empty for one that no deployment made."""
+    return str((pod["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
 
 
 def _pod(deployment: Mapping[str, Any], digest: str, now: str) -> Document:
@@ -124,10 +129,6 @@ def _amount(value: int | str, replicas: int, rounded: Any) -> int:
 def _least_useful(pods: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     by_age = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
     return sorted(by_age, key=is_ready)
-
-
-def _hash_of(pod: Mapping[str, Any]) -> str:
-    return str((pod["metadata"].get("labels") or {}).get(TEMPLATE_HASH, ""))
 
 
 def _name(pod: Mapping[str, Any]) -> str:

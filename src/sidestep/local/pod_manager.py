@@ -139,9 +139,7 @@ class PodManager:
             annotations=metadata.get("annotations") or {},
             spec=spec,
         )
-        place = PodPlace(
-            layout=self.layout, registry=self.registry, plan=plan, address=address, address6=address6
-        )
+        place = PodPlace(layout=self.layout, registry=self.registry, plan=plan, address=address, address6=address6)
         return PodRunner(
             place,
             pod,

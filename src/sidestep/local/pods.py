@@ -59,9 +59,7 @@ class PodRunner:
         self._on_state = on_state
         self._ending = asyncio.Event()
         namespace = place.plan.instance.pod_namespace(pod.uid)
-        self._context = PodContext(
-            layout=place.layout, registry=place.registry, pod=pod, network_namespace=namespace
-        )
+        self._context = PodContext(layout=place.layout, registry=place.registry, pod=pod, network_namespace=namespace)
         self._containers: list[ContainerRunner] = []
 
     def end(self) -> None:
@@ -99,9 +97,7 @@ class PodRunner:
         await asyncio.to_thread(network.create_pod, place.plan, pod.uid, place.address, place.address6)
         await asyncio.to_thread(self._write_files)
         waiting = tuple(ContainerState(name=container.name) for container in pod.spec.containers)
-        self._set(
-            addresses=pod.addresses, host_address=pod.host_address, containers=waiting, started=time.time()
-        )
+        self._set(addresses=pod.addresses, host_address=pod.host_address, containers=waiting, started=time.time())
         if self.enrolment is not None:
             await self.enrolment.settled()
 

