@@ -99,6 +99,7 @@ def _to_application(pod: Pod) -> pb.HttpFilter:
 
 
 def _tls(settings: NodeSettings, pod: Pod) -> pb.DownstreamTlsContext:
+    certificate = names.server_certificate(pod.identity(settings.trust_domain))
     return pb.DownstreamTlsContext(
         require_client_certificate=pb.BoolValue(value=True),
         disable_stateless_session_resumption=True,
@@ -106,9 +107,7 @@ def _tls(settings: NodeSettings, pod: Pod) -> pb.DownstreamTlsContext:
         common_tls_context=pb.CommonTlsContext(
             tls_params=tls_parameters(),
             alpn_protocols=["h2"],
-            tls_certificate_sds_secret_configs=[
-                pb.SdsSecretConfig(name=pod.identity(settings.trust_domain), sds_config=ads())
-            ],
+            tls_certificate_sds_secret_configs=[pb.SdsSecretConfig(name=certificate, sds_config=ads())],
             validation_context_sds_secret_config=trust_bundle(),
         ),
     )

@@ -55,6 +55,25 @@ def same_node_listener(uid: str) -> str:
     return f"same-node|{uid}"
 
 
+def client_certificate(identity: str) -> str:
+    """The secret that Envoy asks for when a first connection of this identity leaves the node.
+
+    It has a name of its own: Envoy does not answer a new subscription from a secret that it already has.
+    """
+    return f"client|{identity}"
+
+
+def server_certificate(identity: str) -> str:
+    """The secret of the listeners of pods with this identity."""
+    return f"server|{identity}"
+
+
+def parse_certificate(secret: str) -> str | None:
+    """The identity in the name of a certificate's secret, None when it is none."""
+    role, separator, identity = secret.partition("|")
+    return identity if separator and role in {"client", "server"} else None
+
+
 def policy(listener: str) -> str:
     """The ECDS resource with the policy of a listener."""
     return f"policy|{listener}"

@@ -22,6 +22,7 @@ from sidestep.node.translator.parts import (
     both_families,
     dial_from,
     duration,
+    filter_state,
     literal,
     network_filter,
     original_destination,
@@ -71,7 +72,7 @@ def _chain(name: str, filters: Sequence[pb.Filter], destinations: Sequence[pb.Ci
 def _by_address() -> pb.Filter:
     """Names the cluster by the address that the application aimed at."""
     return set_filter_state(
-        text_state(names.CLUSTER_KEY, names.DESTINATION_PREFIX + "%DOWNSTREAM_LOCAL_ADDRESS%", HERE)
+        filter_state(names.CLUSTER_KEY, names.DESTINATION_PREFIX + "%DOWNSTREAM_LOCAL_ADDRESS%", HERE)
     )
 
 
@@ -108,13 +109,13 @@ def _source(settings: NodeSettings, pod: Pod, workload: Workload | None) -> pb.F
     identity = pod.identity(settings.trust_domain)
     return set_filter_state(
         dial_from(pod),
-        pooled_state(names.CERTIFICATE_KEY, identity, ONWARD),
+        pooled_state(names.CERTIFICATE_KEY, names.client_certificate(identity), ONWARD),
         pooled_state(names.SOURCE_POD_KEY, pod.uid, ONWARD),
         text_state(names.SOURCE_IDENTITY_KEY, identity, ONWARD),
         text_state(names.SOURCE_NAME_KEY, pod.name, ONWARD),
         text_state(names.SOURCE_NAMESPACE_KEY, pod.namespace, ONWARD),
         text_state(names.SOURCE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%", ONWARD),
-        text_state(names.REMOTE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%", ONWARD),
+        filter_state(names.REMOTE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%", ONWARD),
         text_state(names.TARGET_KEY, "%DOWNSTREAM_LOCAL_ADDRESS%", ONWARD),
         text_state(names.FORWARDED_KEY, 'for="%DOWNSTREAM_REMOTE_ADDRESS%"', ONWARD),
         text_state(names.BAGGAGE_KEY, literal(baggage(settings, pod, workload)), ONWARD),

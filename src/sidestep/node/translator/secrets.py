@@ -6,10 +6,10 @@ from sidestep.node.translator import names
 from sidestep.wire import envoy as pb
 
 
-def certificate_secret(identity: str, chain_pem: bytes, private_key_pem: bytes) -> pb.Secret:
-    """The certificate that pods of `identity` show, as client and as server."""
+def certificate_secret(name: str, chain_pem: bytes, private_key_pem: bytes) -> pb.Secret:
+    """A certificate under the name that Envoy asked for."""
     return pb.Secret(
-        name=identity,
+        name=name,
         tls_certificate=pb.TlsCertificate(
             certificate_chain=pb.DataSource(inline_bytes=chain_pem),
             private_key=pb.DataSource(inline_bytes=private_key_pem),
