@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sidestep.identity.errors import CertificateError
 from sidestep.identity.spiffe import InvalidSpiffeIdError, SpiffeId
 
-
 _SHORTEST_LIFE = dt.timedelta(seconds=2)
 
 
