@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Callable
 
 import dns.rcode
 import msgspec
@@ -59,11 +58,9 @@ class Answerer:
         directory: Directory,
         *,
         domain: str = "cluster.local",
-        shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
         self._directory = directory
         self._domain = domain
-        self._shuffle = shuffle
         self._remembered: dict[tuple[Client, Transport, bytes], _Remembered] = {}
         self._generation = directory.generation
 
@@ -105,7 +102,4 @@ class Answerer:
         if answer is None:
             return Verdict.FORWARD, 0
         limit = LARGEST_TCP if transport is Transport.TCP else query.largest_udp
-        addresses = list(answer.addresses)
-        self._shuffle(addresses)
-        orders = _ORDERS if len(addresses) > 1 else 1
-        return respond(query, answer, addresses, self._domain, limit), orders
+        return respond(query, answer, self._domain, limit), _ORDERS if len(answer.addresses) > 1 else 1

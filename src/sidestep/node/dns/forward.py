@@ -73,7 +73,7 @@ class Forwarder:
                         answer = await self._attempt(resolver, query, via)
                     except (OSError, TimeoutError) as error:
                         self._failed_at[resolver] = time.monotonic()
-                        failures.append(f"{resolver}: {error or 'no answer'}")
+                        failures.append(f"{resolver}: {str(error) or 'no answer'}")
                         continue
                     self._failed_at.pop(resolver, None)
                     if answer[3] & 0xF not in _UNHELPFUL:
@@ -118,7 +118,8 @@ class Forwarder:
     async def _ask_stream(self, resolver: Resolver, sent: bytes) -> bytes:
         loop = asyncio.get_running_loop()
         location, family = self._location, family_of(resolver.address)
-        with await location.run(lambda: location.open(family, socket.SOCK_STREAM)) as stream:
+        [opened] = await location.run(lambda: [location.open(family, socket.SOCK_STREAM)])
+        with opened as stream:
             await loop.sock_connect(stream, (resolver.address, resolver.port))
             await send_message(stream, sent)
             answer = await receive_message(stream)

@@ -105,8 +105,8 @@ def failure(query: Query, rcode: dns.rcode.Rcode) -> bytes:
     return response.to_wire()
 
 
-def respond(query: Query, answer: Answer, addresses: Sequence[str], zone: str, limit: int) -> bytes:
-    """The authoritative response with `addresses` in that order, at most `limit` bytes long (else truncated).
+def respond(query: Query, answer: Answer, zone: str, limit: int) -> bytes:
+    """The authoritative response, addresses in random order, at most `limit` bytes long (else truncated).
 
     When there is nothing to tell about a name inside `zone`, an SOA record says for how long that may be remembered.
     """
@@ -119,13 +119,14 @@ def respond(query: Query, answer: Answer, addresses: Sequence[str], zone: str, l
     else:
         owner = asked
     for family in (Family.IPV4, Family.IPV6):
-        records = [_address(address) for address in addresses if (":" in address) is (family is Family.IPV6)]
+        records = [_address(address) for address in answer.addresses if (":" in address) is (family is Family.IPV6)]
         if records:
-            response.answer.append(_in_order(owner, records))
+            response.answer.append(_records(owner, records))
     if not answer.exists:
         response.set_rcode(dns.rcode.NXDOMAIN)
-    if not addresses and owner.is_subdomain(dns.name.from_text(zone)):
+    if not answer.addresses and owner.is_subdomain(dns.name.from_text(zone)):
         response.authority.append(_start_of_authority(zone))
+    # Writing a set of records shuffles it.
     return response.to_wire(max_size=limit, prefer_truncation=True)
 
 
@@ -135,7 +136,7 @@ def _address(address: str) -> dns.rdata.Rdata:
     return dns.rdtypes.IN.A.A(dns.rdataclass.IN, dns.rdatatype.A, address)  # type: ignore[no-untyped-call]
 
 
-def _in_order(owner: dns.name.Name, records: Sequence[dns.rdata.Rdata]) -> dns.rrset.RRset:
+def _records(owner: dns.name.Name, records: Sequence[dns.rdata.Rdata]) -> dns.rrset.RRset:
     records_of_owner = dns.rrset.RRset(owner, dns.rdataclass.IN, records[0].rdtype)
     records_of_owner.update_ttl(TTL_SECONDS)
     for record in records:

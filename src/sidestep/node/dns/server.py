@@ -92,7 +92,11 @@ class Server:
             _log.debug("dns_send_failed", error=str(error))
 
     async def _forward_datagram(self, datagrams: socket.socket, query: bytes, peer: tuple[str, int]) -> None:
-        reply = await self._forward(query, Transport.UDP)
+        try:
+            reply = await self._forward(query, Transport.UDP)
+        except Exception:  # noqa: BLE001 - one odd query must not take the other pods' DNS away
+            _log.exception("dns_forward_broken")
+            return
         if isinstance(reply, bytes):
             self._send(datagrams, reply, peer)
 
@@ -141,6 +145,8 @@ class Server:
             await conversation
         except (OSError, TimeoutError) as error:
             _log.debug("dns_connection_ended", error=str(error))
+        except Exception:  # noqa: BLE001 - as above
+            _log.exception("dns_connection_broken")
         finally:
             self._connections -= 1
             stream.close()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import ipaddress
 import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TypeVar
 
 import msgspec
 
@@ -16,7 +17,6 @@ from sidestep.node.namespaces import in_namespace
 MARK = 0x539
 """Packets with this mark are never captured; the rules are those of `sidestep.node.capture`."""
 
-Result = TypeVar("Result")
 _WITHOUT_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 _BACKLOG = 64
 _RECEIVE_BUFFER_BYTES = 1 << 20
@@ -28,9 +28,17 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
     network_namespace: str = ""
     """Path of a pod's; "" for the one of this process."""
 
-    async def run(self, function: Callable[[], Result]) -> Result:
-        """`function()` in that namespace; OSError when it is gone."""
-        return await in_namespace(self.network_namespace, function) if self.network_namespace else function()
+    async def run(self, function: Callable[[], list[socket.socket]]) -> list[socket.socket]:
+        """The sockets that `function` opens in that namespace; OSError when it is gone."""
+        if not self.network_namespace:
+            return function()
+        opening = asyncio.ensure_future(in_namespace(self.network_namespace, function))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread cannot be cancelled; what it opens is nobody's then.
+            opening.add_done_callback(_close_opened)
+            raise
 
     def open(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
         """A non-blocking socket, marked when it is a pod's. To be called inside `run`."""
@@ -58,13 +66,22 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
 class Listeners(msgspec.Struct, frozen=True):
     """Bound sockets, UDP and TCP in pairs."""
 
-    udp: tuple[socket.socket, ...]
-    tcp: tuple[socket.socket, ...]
+    sockets: list[socket.socket]
+
+    @property
+    def udp(self) -> list[socket.socket]:
+        """Those for datagrams."""
+        return [one for one in self.sockets if one.type == socket.SOCK_DGRAM]
+
+    @property
+    def tcp(self) -> list[socket.socket]:
+        """Those that accept connections."""
+        return [one for one in self.sockets if one.type == socket.SOCK_STREAM]
 
     def close(self) -> None:
         """Closes them all."""
-        for opened in (*self.udp, *self.tcp):
-            opened.close()
+        for one in self.sockets:
+            one.close()
 
 
 def family_of(address: str) -> socket.AddressFamily:
@@ -72,12 +89,25 @@ def family_of(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def listen(location: Location, addresses: tuple[str, ...], port: int) -> Listeners:
+def is_address(text: str) -> bool:
+    """Whether `text` is a textual IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def listen(location: Location, addresses: tuple[str, ...], port: int) -> Listeners:
     """Binds `port` at each address that the namespace has; OSError when it has none or the port is taken.
 
-    A namespace may lack an address, mostly ::1 where IPv6 is off. To be called inside `location.run`.
+    A namespace may lack an address, mostly ::1 where IPv6 is off.
     """
-    pairs: list[tuple[socket.socket, socket.socket]] = []
+    return Listeners(await location.run(lambda: _listen(location, addresses, port)))
+
+
+def _listen(location: Location, addresses: tuple[str, ...], port: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
     missing: OSError | None = None
     with ExitStack() as opened:
         for address in addresses:
@@ -88,11 +118,11 @@ def listen(location: Location, addresses: tuple[str, ...], port: int) -> Listene
                     raise
                 missing = error
             else:
-                pairs.append((opened.enter_context(pair[0]), opened.enter_context(pair[1])))
-        if missing is not None and not pairs:
+                sockets += (opened.enter_context(one) for one in pair)
+        if missing is not None and not sockets:
             raise missing
         opened.pop_all()
-    return Listeners(tuple(udp for udp, _ in pairs), tuple(tcp for _, tcp in pairs))
+    return sockets
 
 
 def _listen_at(location: Location, address: str, port: int) -> tuple[socket.socket, socket.socket]:
@@ -106,3 +136,9 @@ def _listen_at(location: Location, address: str, port: int) -> tuple[socket.sock
         streams.listen(_BACKLOG)
         opened.pop_all()
     return datagrams, streams
+
+
+def _close_opened(opening: asyncio.Future[list[socket.socket]]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        for one in opening.result():
+            one.close()
