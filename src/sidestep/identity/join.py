@@ -17,7 +17,7 @@ import grpc.aio
 import structlog
 
 from sidestep.identity.certificate import WorkloadCertificate, new_key_and_csr
-from sidestep.identity.client import create_certificate
+from sidestep.identity.client import IMPERSONATED_IDENTITY, create_certificate
 from sidestep.identity.errors import IdentityError, JoinRefusedError, SigningRefusedError, SigningUnavailableError
 from sidestep.identity.spiffe import SpiffeId
 from sidestep.wire import istio
@@ -142,6 +142,7 @@ async def _renew(point: _JoinPoint) -> WorkloadCertificate:
 async def _join_once(point: _JoinPoint) -> WorkloadCertificate:
     made = await asyncio.to_thread(new_key_and_csr, point.identity)
     request = istio.IstioCertificateRequest(csr=made.csr_pem, validity_duration=int(point.lifetime.total_seconds()))
+    request.metadata.update({IMPERSONATED_IDENTITY: str(point.identity)})
     try:
         roots = await asyncio.to_thread(point.root_certificate_path.read_bytes)
     except OSError as error:
