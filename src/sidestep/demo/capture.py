@@ -20,7 +20,7 @@ _PCAP_HEADER = struct.pack("=IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, _LONGEST_FRAME, 1
 
 
 class Capture:
-    """While it is open, all frames on `interface` are searched for `text`, and kept in `file` (pcap) if there is one."""
+    """While it is open, all frames on `interface` are searched for `text`, and kept in `file` (pcap) if given."""
 
     def __init__(self, interface: str, text: bytes, file: Path | None = None) -> None:
         self._interface = interface

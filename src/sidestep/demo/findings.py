@@ -41,7 +41,7 @@ def judge(
         _shown(plain),
         Finding(
             good=requests > 0 and failed == 0,
-            text=f"{failed} of {requests} requests failed, although the pods left the mesh and joined it again meanwhile",
+            text=f"{failed} of {requests} requests failed, though the pods left the mesh and joined it again meanwhile",
         ),
     )
 

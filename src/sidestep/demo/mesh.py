@@ -15,7 +15,7 @@ import msgspec
 
 from sidestep.demo import shop
 from sidestep.demo.traffic import AccessLogs, Workload
-from sidestep.local.errors import LocalError, UnavailableError
+from sidestep.local.errors import ExitCode, LocalError, UnavailableError
 from sidestep.local.instance import Instance, load
 from sidestep.local.layout import Layout
 from sidestep.local.merge import REDIRECTION
@@ -171,7 +171,7 @@ def failure(command: str, code: int, said: Sequence[str]) -> LocalError:
     """The error of a command that failed, with its last words and its exit code."""
     reason = said[-1].removeprefix("sidestep: ") if said else "its message is above"
     error = LocalError(f"`sidestep {command}` failed: {reason}")
-    error.code = code
+    error.code = ExitCode(code) if code in set(ExitCode) else ExitCode.FAILURE
     return error
 
 

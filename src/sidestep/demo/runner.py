@@ -12,6 +12,7 @@ from types import FrameType
 import msgspec
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 
 from sidestep.demo import display, findings, shop
 from sidestep.demo.capture import Capture
@@ -145,7 +146,7 @@ class _Demo:
         with Capture(self._mesh.instance.bridge, shop.REQUEST_TEXT, file) as capture:
             time.sleep(_LISTEN_SECONDS)
         if file is not None:
-            self._say(display.paragraph(f"[dim]kept in {file}[/dim]"))
+            self._say(display.paragraph(f"[dim]kept in {escape(str(file))}[/dim]"))
         return capture.evidence()
 
     def _all_pairs_seen(self) -> bool:
@@ -171,7 +172,7 @@ def _stay(mesh: DemoMesh, console: Console) -> None:
     console.print(
         display.paragraph(
             f"in a browser on this host   [bold]http://{front.address}:8080/[/bold]\n"
-            f"in another terminal         [bold]export SIDESTEP_STATE_DIR={folder}[/bold]\n"
+            f"in another terminal         [bold]export SIDESTEP_STATE_DIR={escape(str(folder))}[/bold]\n"
             "                            sidestep status\n"
             "                            sidestep get pods -n shop\n"
             "                            sidestep logs deploy/load -n shop\n"

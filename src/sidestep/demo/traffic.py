@@ -12,7 +12,7 @@ import msgspec
 
 from sidestep.local.errors import BadDataError
 
-Path_ = Literal["hbone", "same-node", "plain"]
+Route = Literal["hbone", "same-node", "plain"]
 _FAILURES = frozenset({"UF", "UH", "UO", "NR", "NC", "URX", "UAEX"})
 """Envoy's flags for a connection that did not come about; others only say which side ended it."""
 
@@ -21,7 +21,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """One line of an access log. A field that the proxy does not know is empty."""
 
     direction: Literal["inbound", "outbound"]
-    path: Path_
+    path: Route
     source: str = msgspec.field(default="", name="src.workload")
     source_namespace: str = msgspec.field(default="", name="src.namespace")
     source_identity: str = msgspec.field(default="", name="src.identity")
@@ -52,7 +52,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     destination: str
-    path: Path_
+    path: Route
     source_node: str
     destination_node: str
     source_identities: frozenset[str]
@@ -101,7 +101,7 @@ def pairs(connections: Iterable[Connection], workloads: Iterable[Workload], name
     connections = list(connections)
     known = {workload.pod: workload for workload in workloads}
     shown = {c.traceparent: c.source_identity for c in connections if c.direction == "inbound" and c.traceparent}
-    groups: dict[tuple[str, str, Path_], list[Connection]] = defaultdict(list)
+    groups: dict[tuple[str, str, Route], list[Connection]] = defaultdict(list)
     for connection in connections:
         inside = connection.source_namespace == connection.destination_namespace == namespace
         if (
@@ -116,7 +116,7 @@ def pairs(connections: Iterable[Connection], workloads: Iterable[Workload], name
 
 
 def _pair(
-    source: Workload, destination: Workload, path: Path_, found: list[Connection], shown: Mapping[str, str]
+    source: Workload, destination: Workload, path: Route, found: list[Connection], shown: Mapping[str, str]
 ) -> Pair:
     return Pair(
         source=source.label,
