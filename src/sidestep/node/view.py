@@ -46,7 +46,7 @@ class MeshView:
                 self._workload_at[address] = resource.uid
             for key in resource.services:
                 self._endpoints.setdefault(key, {})[resource.uid] = resource
-            return touched | self._addresses_of_workload(resource)
+            return touched | self.addresses_of(resource)
         touched = self._forget_service(resource.key)
         self._services[resource.key] = resource
         for virtual in resource.addresses:
@@ -83,6 +83,16 @@ class MeshView:
         """The workloads that serve it, ready or not."""
         return self._endpoints.get(service.key, {}).values()
 
+    def addresses_of(self, workload: Workload) -> frozenset[str]:
+        """The workload's own addresses, and the virtual ones of the services it serves."""
+        virtual = (
+            address.address
+            for key in workload.services
+            if key in self._services
+            for address in self._services[key].addresses
+        )
+        return frozenset((*workload.addresses, *virtual))
+
     def policies_for(self, workload: Workload) -> tuple[Policy, ...]:
         """Those that cover it, by key: global ones, its namespace's, and those that select it."""
         return tuple(
@@ -93,21 +103,11 @@ class MeshView:
             or (policy.scope is PolicyScope.WORKLOAD_SELECTOR and key in workload.authorization_policies)
         )
 
-    def _addresses_of_workload(self, workload: Workload) -> frozenset[str]:
-        """Its own, and the virtual addresses of the services it serves."""
-        virtual = (
-            address.address
-            for key in workload.services
-            if key in self._services
-            for address in self._services[key].addresses
-        )
-        return frozenset((*workload.addresses, *virtual))
-
     def _forget_workload(self, uid: str) -> frozenset[str]:
         workload = self._workloads.pop(uid, None)
         if workload is None:
             return frozenset()
-        touched = self._addresses_of_workload(workload)
+        touched = self.addresses_of(workload)
         for address in workload.addresses:
             if self._workload_at.get(address) == uid:
                 del self._workload_at[address]
