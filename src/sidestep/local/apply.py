@@ -18,7 +18,8 @@ from sidestep.local.store import Store
 from sidestep.local.times import now
 
 Outcome = Literal["created", "configured", "replaced", "unchanged", "deleted", "not found"]
-DEFAULT_NAMESPACE = "default"
+BASE_NAMESPACES = ("default", "istio-system")
+"""There from the start: where resources go that name none, and the root of mesh-wide policies."""
 _POLL_SECONDS = 0.05
 
 
@@ -103,7 +104,7 @@ def _delete_one(store: Store, key: ResourceKey, *, running: bool) -> bool:
 
 
 def _check_namespaces(store: Store, resources: Sequence[Parsed]) -> None:
-    known = {key.name for key in store.all("Namespace")} | {DEFAULT_NAMESPACE}
+    known = {key.name for key in store.all("Namespace")} | set(BASE_NAMESPACES)
     known |= {parsed.resource.key.name for parsed in resources if parsed.resource.key.kind == "Namespace"}
     for parsed in resources:
         namespace = parsed.resource.key.namespace

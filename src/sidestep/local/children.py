@@ -44,6 +44,11 @@ class Child:
             self._process.wait()
         return self.exit_code or 0
 
+    def abandon(self) -> None:
+        """Nobody is going to wait for it; it lives on."""
+        # or `Popen` complains when it is collected
+        self._process.returncode = self._process.returncode or 0
+
     def signal_group(self, number: signal.Signals) -> None:
         """Signal the process and all that it started and that did not leave its process group."""
         if self._process.returncode is None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -19,7 +20,7 @@ from sidestep.local.errors import LocalError
 from sidestep.local.layout import Layout
 from sidestep.local.pod_spec import Container, Probe, RunningPod, command_of, environment_of
 from sidestep.local.pod_status import ContainerState
-from sidestep.local.probes import Prober, ProbeFailure
+from sidestep.local.probes import ProbeError, Prober
 from sidestep.local.processes import ProcessRecord, Registry
 from sidestep.local.processes import environment_of as instance_environment
 
@@ -75,7 +76,7 @@ class ContainerRunner:
     async def execute(self, command: Sequence[str]) -> Child:
         """Start `command` beside the container's process."""
         if self._child is None:
-            raise ProbeFailure("the container does not run")
+            raise ProbeError("the container does not run")
         return await children.start(
             join_command(self._child.pid, command), environment=self._environment(), log=self._log
         )
@@ -121,7 +122,7 @@ class ContainerRunner:
         return child
 
     @property
-    def _log(self) -> os.PathLike[str]:
+    def _log(self) -> Path:
         pod = self._context.pod
         return self._context.layout.pod_log(pod.namespace, pod.name, self._container.name)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from sidestep.local import cleanup
-from sidestep.local.errors import LocalError, UnavailableError
+from sidestep.local.errors import LocalError, UnavailableError, error_of
 from sidestep.local.layout import Layout
 from sidestep.local.options import UpOptions
 from sidestep.local.processes import Registry, environment_of
@@ -112,9 +112,7 @@ def _follow(layout: Layout, process: subprocess.Popen[bytes], listener: Listener
                 return
             if event.kind == "failed":
                 process.wait()
-                error = LocalError(event.text)
-                error.code = event.code
-                raise error
+                raise error_of(event.code, event.text)
         if ended:
             log = layout.logs / "runtime.log"
             raise UnavailableError(f"the runtime ended with exit code {process.returncode} at its start; see {log}")

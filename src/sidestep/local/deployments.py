@@ -55,7 +55,7 @@ def owns(deployment: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
     metadata, own = pod["metadata"], deployment["metadata"]
     if metadata.get("namespace") != own.get("namespace"):
         return False
-    return owner_of(pod) == own["name"]
+    return owner_of(pod) == str(own["name"])
 
 
 def owner_of(pod: Mapping[str, Any]) -> str | None:

@@ -60,3 +60,9 @@ class NoPermissionError(LocalError):
     """Not root, or not Linux."""
 
     code = ExitCode.NO_PERMISSION
+
+
+def error_of(code: int, text: str) -> LocalError:
+    """The error that another process reported by its exit code."""
+    kinds = (UsageError, BadDataError, NoInputError, UnavailableError, OperatingSystemError, NoPermissionError)
+    return next((kind for kind in kinds if kind.code == code), LocalError)(text)

@@ -15,12 +15,13 @@ import msgspec
 from sidestep.local import cleanup, launch, namespaces
 from sidestep.local.agent_client import AgentClient
 from sidestep.local.errors import LocalError
-from sidestep.local.instance import Instance
+from sidestep.local.instance import Instance, NodePlan
 from sidestep.local.layout import Layout
 from sidestep.local.merge import REDIRECTION
 from sidestep.local.pod_status import is_ready
 from sidestep.local.processes import ProcessRecord, Registry
 from sidestep.local.store import Store
+from sidestep.wire import agent
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +111,8 @@ async def _ask_agent(layout: Layout, instance: Instance, name: str) -> tuple[Nod
     plan = instance.node(name)
     client = AgentClient(layout.agent_socket(name), name)
     records: list[ProcessRecord] = []
-    ready, connected, rejections = False, False, ()
+    ready = connected = False
+    rejections: tuple[str, ...] = ()
     try:
         answer = await client.status(timeout=2)
     except LocalError as error:
@@ -118,18 +120,7 @@ async def _ask_agent(layout: Layout, instance: Instance, name: str) -> tuple[Nod
     else:
         ready, reason, connected = answer.ready, answer.reason, answer.controller_connected
         rejections = tuple(f"{r.type_url} {r.resource}: {r.message}" for r in answer.rejections)
-        for envoy in answer.envoys:
-            records.append(
-                ProcessRecord(
-                    role="envoy",
-                    name=f"{name}/{envoy.epoch}" + ("/draining" if envoy.draining else ""),
-                    pid=envoy.pid,
-                    since=started_at(envoy.pid),
-                    node=name,
-                    metrics=f"http://127.0.0.1:{launch.ENVOY_ADMIN_PORT}/stats/prometheus in {plan.namespace}",
-                    admin=f"http://127.0.0.1:{launch.ENVOY_ADMIN_PORT} in {plan.namespace}",
-                )
-            )
+        records = [_envoy(plan, envoy) for envoy in answer.envoys]
     finally:
         await client.close()
     status = NodeStatus(
@@ -143,6 +134,19 @@ async def _ask_agent(layout: Layout, instance: Instance, name: str) -> tuple[Nod
         rejections=rejections,
     )
     return status, records
+
+
+def _envoy(plan: NodePlan, envoy: agent.EnvoyProcess) -> ProcessRecord:
+    admin = f"http://127.0.0.1:{launch.ENVOY_ADMIN_PORT}"
+    return ProcessRecord(
+        role="envoy",
+        name=f"{plan.name}/{envoy.epoch}" + ("/draining" if envoy.draining else ""),
+        pid=envoy.pid,
+        since=started_at(envoy.pid),
+        node=plan.name,
+        metrics=f"{admin}/stats/prometheus in {plan.namespace}",
+        admin=f"{admin} in {plan.namespace}",
+    )
 
 
 def _dns_servers(instance: Instance, known: set[int]) -> list[ProcessRecord]:

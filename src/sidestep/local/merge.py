@@ -81,24 +81,35 @@ def _keep(existing: Mapping[str, Any], document: Document) -> None:
     if "status" in existing:
         document["status"] = copy.deepcopy(existing["status"])
     if existing["kind"] == "Pod":
-        kept = {k: v for k, v in (old.get("annotations") or {}).items() if k in _RUNTIME_ANNOTATIONS}
-        users = {k: v for k, v in (new.get("annotations") or {}).items() if k not in _RUNTIME_ANNOTATIONS}
-        if users or kept:
-            new["annotations"] = users | kept
-        if node := (existing.get("spec") or {}).get("nodeName"):
-            document["spec"].setdefault("nodeName", node)
-    if existing["kind"] == "Service":
-        spec = document.setdefault("spec", {})
-        if spec.get("type") != "ExternalName" and spec.get("clusterIP") is None:
-            for field in _SERVICE_FIELDS:
-                if field in (existing.get("spec") or {}):
-                    spec.setdefault(field, existing["spec"][field])
+        _keep_pod(existing, document)
+    elif existing["kind"] == "Service":
+        _keep_service(existing, document)
+
+
+def _keep_pod(existing: Mapping[str, Any], document: Document) -> None:
+    old, new = existing["metadata"], document["metadata"]
+    kept = {k: v for k, v in (old.get("annotations") or {}).items() if k in _RUNTIME_ANNOTATIONS}
+    users = {k: v for k, v in (new.get("annotations") or {}).items() if k not in _RUNTIME_ANNOTATIONS}
+    if users or kept:
+        new["annotations"] = users | kept
+    if node := (existing.get("spec") or {}).get("nodeName"):
+        document["spec"].setdefault("nodeName", node)
+
+
+def _keep_service(existing: Mapping[str, Any], document: Document) -> None:
+    spec, old = document.setdefault("spec", {}), existing.get("spec") or {}
+    if spec.get("type") != "ExternalName" and spec.get("clusterIP") is None:
+        for field in _SERVICE_FIELDS:
+            if field in old:
+                spec.setdefault(field, old[field])
 
 
 def _replaces_pod(existing: Mapping[str, Any], document: Mapping[str, Any]) -> bool:
-    """A running pod cannot change what it runs: another spec means another pod."""
+    """A running pod cannot change what it runs: another spec means another pod. So does one that is ending."""
     if existing["kind"] != "Pod":
         return False
+    if "deletionTimestamp" in existing["metadata"]:
+        return True
     old, new = dict(existing.get("spec") or {}), dict(document.get("spec") or {})
     new.setdefault("nodeName", old.get("nodeName"))
     old.setdefault("nodeName", None)

@@ -53,30 +53,28 @@ class PodManager:
 
     def reconcile(self, pods: Mapping[ResourceKey, Mapping[str, Any]], enrolled: frozenset[ResourceKey]) -> None:
         """Start, end and (un)enrol what differs. Returns at once; work goes on in tasks."""
-        present = set()
+        present = {document["metadata"].get("uid") for document in pods.values()}
         for key, document in pods.items():
-            metadata = document["metadata"]
-            uid = metadata.get("uid")
-            if not uid:
-                self.writer.assign(key, uid=new_uid(), node=self._place(document))
-                continue
-            present.add(uid)
-            entry = self._entries.get(uid)
+            entry = self._entries.get(document["metadata"].get("uid", ""))
             if entry is None:
-                if "deletionTimestamp" in metadata:
-                    self.writer.remove(key, uid)
-                elif not document["spec"].get("nodeName"):
-                    self.writer.assign(key, uid=uid, node=self._place(document))
-                elif self._name_is_free(key):
-                    self._start(key, uid, document, is_enrolled=key in enrolled)
-                continue
-            if "deletionTimestamp" in metadata:
+                self._begin(key, document, is_enrolled=key in enrolled)
+            elif "deletionTimestamp" in document["metadata"]:
                 self._end(entry)
             elif entry.runner is not None and entry.runner.enrolment is not None:
                 entry.runner.enrolment.want(enrolled=key in enrolled)
         for uid, entry in self._entries.items():
             if uid not in present:
                 self._end(entry)
+
+    def _begin(self, key: ResourceKey, document: Mapping[str, Any], *, is_enrolled: bool) -> None:
+        """A pod that does not run yet: first it gets a uid and a node, then it is started."""
+        uid = document["metadata"].get("uid")
+        if uid and "deletionTimestamp" in document["metadata"]:
+            self.writer.remove(key, uid)
+        elif not uid or not (document.get("spec") or {}).get("nodeName"):
+            self.writer.assign(key, uid=uid or new_uid(), node=self._place(document))
+        elif self._name_is_free(key):
+            self._start(key, uid, document, is_enrolled=is_enrolled)
 
     def agent_forgot(self, node: str) -> None:
         """The node's agent was restarted: enrol its pods again."""

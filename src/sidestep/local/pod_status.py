@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,7 +83,7 @@ def status_document(state: PodState, spec: PodSpec | None) -> dict[str, Any]:
 
 def timestamp(seconds: float) -> str:
     """As Kubernetes writes times."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

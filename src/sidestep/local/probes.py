@@ -22,7 +22,7 @@ _LONGEST_STATUS_LINE = 4096
 RunCommand = Callable[[Sequence[str]], Awaitable[Child]]
 
 
-class ProbeFailure(LocalError):
+class ProbeError(LocalError):
     """The application did not answer as it should; the text says how."""
 
 
@@ -39,14 +39,14 @@ class Prober:
         self._run_command = run_command
 
     async def probe(self, probe: Probe) -> None:
-        """Return if the probe succeeds, raise ProbeFailure otherwise."""
+        """Return if the probe succeeds, raise ProbeError otherwise."""
         try:
             async with asyncio.timeout(probe.timeout_seconds):
                 await self._probe(probe)
         except TimeoutError as error:
-            raise ProbeFailure(f"no answer within {probe.timeout_seconds:g} s") from error
+            raise ProbeError(f"no answer within {probe.timeout_seconds:g} s") from error
         except (OSError, EOFError, ValueError) as error:
-            raise ProbeFailure(str(error)) from error
+            raise ProbeError(str(error)) from error
 
     async def _probe(self, probe: Probe) -> None:
         if probe.http_get is not None:
@@ -56,7 +56,7 @@ class Prober:
         elif probe.exec is not None:
             await self._exec(probe.exec.command)
         else:
-            raise ProbeFailure("the probe has none of httpGet, tcpSocket and exec")
+            raise ProbeError("the probe has none of httpGet, tcpSocket and exec")
 
     async def _http(self, request: HttpGet) -> None:
         port = self._spec.port(self._container, request.port)
@@ -77,7 +77,7 @@ class Prober:
             writer.close()
         status = int(line[1])
         if not 200 <= status < 400:
-            raise ProbeFailure(f"GET {request.path} on port {port} gave status {status}")
+            raise ProbeError(f"GET {request.path} on port {port} gave status {status}")
 
     async def _connect(self, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
@@ -104,7 +104,7 @@ class Prober:
             await asyncio.shield(child.stop(0))
             raise
         if code != 0:
-            raise ProbeFailure(f"{command[0]} exited with {code}")
+            raise ProbeError(f"{command[0]} exited with {code}")
 
 
 def _request(request: HttpGet, address: str, port: int) -> bytes:

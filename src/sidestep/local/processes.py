@@ -126,7 +126,11 @@ async def keep_running(
                 admin=plan.admin,
             )
         )
-        code = await child.wait()
+        try:
+            code = await child.wait()
+        except asyncio.CancelledError:
+            child.abandon()
+            raise
         backoff = backoff.after_failure(time.monotonic() - started)
         on_restart(plan, code)
         restarts += 1

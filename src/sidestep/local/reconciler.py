@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Resources

@@ -140,9 +140,9 @@ class Runtime:
 
     async def _start_mesh(self, plan: Instance, group: asyncio.TaskGroup) -> None:
         layout = self._layout
-        for node in plan.nodes:
-            write_atomically(layout.join_tokens / node, secrets.token_hex(32).encode(), mode=0o600)
-            layout.node(node).mkdir(parents=True, exist_ok=True)
+        for name in plan.nodes:
+            write_atomically(layout.join_tokens / name, secrets.token_hex(32).encode(), mode=0o600)
+            layout.node(name).mkdir(parents=True, exist_ok=True)
         self._progress.step("starting the controller")
         self._keep(launch.controller(layout, plan, self._options), group)
         async with httpx.AsyncClient(trust_env=False) as client:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Parsed
-from sidestep.local.apply import DEFAULT_NAMESPACE, apply, ensure_namespace
+from sidestep.local.apply import BASE_NAMESPACES, apply, ensure_namespace
 from sidestep.local.instance import Instance
 from sidestep.local.merge import REDIRECTION, Document, new_uid
 from sidestep.local.store import Store
@@ -17,7 +17,8 @@ from sidestep.local.store import Store
 def prepare_resources(store: Store, resources: Sequence[Parsed], instance: Instance, previous: Instance | None) -> None:
     """Nothing runs yet: pods of the run before are taken as new ones."""
     store.folder.mkdir(parents=True, exist_ok=True)
-    ensure_namespace(store, DEFAULT_NAMESPACE)
+    for name in BASE_NAMESPACES:
+        ensure_namespace(store, name)
     for key, document in store.all().items():
         _renew(store, key, document, instance, previous)
     apply(store, resources, instance)

@@ -32,7 +32,7 @@ def virtual_ports(mesh: Mesh) -> tuple[VirtualPort, ...]:
     for workload in mesh.workloads.values():
         for key in workload.services:
             by_service.setdefault(key, []).append(workload)
-    found = []
+    found: list[VirtualPort] = []
     for key in sorted(mesh.services):
         service = mesh.services[key]
         for address in service.addresses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from sidestep.api.meta import ResourceKey
@@ -75,10 +76,10 @@ class StatusWriter:
         removals: set[tuple[ResourceKey, str]],
     ) -> None:
         for key, (uid, node) in assignments.items():
-            self._store.update(key, lambda pod, uid=uid, node=node: _assigned(pod, uid, node))
+            self._store.update(key, partial(_assigned, uid=uid, node=node))
         for (key, uid), status in statuses.items():
             if (key, uid) not in removals:
-                self._store.update(key, _for(uid, lambda pod, status=status: {**pod, "status": status}))
+                self._store.update(key, _for(uid, partial(_with_status, status=status)))
         for key, uid in removals:
             with self._store.locked():
                 pod = self._store.get(key)
@@ -95,7 +96,11 @@ def _for(uid: str, change: Change) -> Change:
     return guarded
 
 
-def _assigned(pod: Document, uid: str, node: str) -> Document:
+def _with_status(pod: Document, *, status: dict[str, Any]) -> Document:
+    return {**pod, "status": status}
+
+
+def _assigned(pod: Document, *, uid: str, node: str) -> Document:
     metadata = {**pod["metadata"], "uid": pod["metadata"].get("uid") or uid}
     spec = pod.get("spec") or {}
     return {**pod, "metadata": metadata, "spec": {**spec, "nodeName": spec.get("nodeName") or node}}

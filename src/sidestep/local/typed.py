@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Resources
 from sidestep.local.instance import Instance
