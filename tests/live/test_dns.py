@@ -143,7 +143,7 @@ async def ask_udp(name: str, resolver: str, kind: str = "A") -> dns.message.Mess
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(8):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the kernel gives no event
             await asyncio.sleep(0.1)
 
 

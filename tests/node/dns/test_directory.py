@@ -36,6 +36,22 @@ def test_an_equal_resource_changes_nothing() -> None:
     assert directory.generation == before
 
 
+def test_only_what_may_change_an_answer_counts() -> None:
+    directory = Directory()
+    directory.put(SERVICE)
+    before = directory.generation
+    directory.put(POD)
+    directory.remove(POD.uid)
+    assert directory.generation == before
+    directory.put(Service(name="server", namespace="shop", hostname=HOST))
+    before = directory.generation
+    directory.put(POD)
+    assert directory.generation > before
+    before = directory.generation
+    directory.remove(POD.uid)
+    assert directory.generation > before
+
+
 def test_an_address_that_moved_stays_with_its_new_owner() -> None:
     directory = Directory()
     directory.put(POD)

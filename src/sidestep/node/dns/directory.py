@@ -23,39 +23,25 @@ class Directory:
 
     @property
     def generation(self) -> int:
-        """Grows with each change: what was computed at an older one may be stale."""
+        """Grows with each change that may change an answer: what was computed at an older one may be stale."""
         return self._generation
 
     def put(self, resource: Workload | Service) -> None:
         """Adds or replaces a resource; an equal one changes nothing."""
-        name = resource.uid if isinstance(resource, Workload) else resource.key
-        known = self._workloads.get(name) if isinstance(resource, Workload) else self._services.get(name)
-        if known == resource:
-            return
-        self.remove(name)
-        self._generation += 1
         if isinstance(resource, Workload):
-            self._workloads[name] = resource
-            for key in resource.services:
-                self._by_service.setdefault(key, {})[name] = resource
-            for address in resource.addresses:
-                self._owners[address] = name
-        else:
-            self._services[name] = resource
+            if self._workloads.get(resource.uid) != resource:
+                self._forget_workload(resource.uid)
+                self._learn_workload(resource)
+        elif self._services.get(resource.key) != resource:
+            self._forget_service(resource.key)
+            self._services[resource.key] = resource
             self._by_host.setdefault(resource.hostname.lower(), {})[resource.namespace] = resource
+            self._generation += 1
 
     def remove(self, name: str) -> None:
         """Removes the workload of that uid or the service of that key; an unknown one is no error."""
-        workload, service = self._workloads.pop(name, None), self._services.pop(name, None)
-        if workload is not None:
-            self._forget_workload(workload)
-        if service is not None:
-            host = service.hostname.lower()
-            del self._by_host[host][service.namespace]
-            if not self._by_host[host]:
-                del self._by_host[host]
-        if workload is not None or service is not None:
-            self._generation += 1
+        self._forget_workload(name)
+        self._forget_service(name)
 
     def service(self, host: str, namespace: str) -> Service | None:
         """The service that a client in `namespace` means by `host`, which is in lower case.
@@ -81,11 +67,37 @@ class Directory:
         workload = self._workloads.get(self._owners.get(address, ""))
         return "" if workload is None or workload.host_network else workload.namespace
 
-    def _forget_workload(self, workload: Workload) -> None:
+    def _learn_workload(self, workload: Workload) -> None:
+        self._workloads[workload.uid] = workload
         for key in workload.services:
-            del self._by_service[key][workload.uid]
+            self._by_service.setdefault(key, {})[workload.uid] = workload
+        for address in workload.addresses:
+            self._owners[address] = workload.uid
+        self._generation += self._is_answered_by(workload)
+
+    def _forget_workload(self, uid: str) -> None:
+        workload = self._workloads.pop(uid, None)
+        if workload is None:
+            return
+        for key in workload.services:
+            del self._by_service[key][uid]
             if not self._by_service[key]:
                 del self._by_service[key]
         for address in workload.addresses:
-            if self._owners.get(address) == workload.uid:
+            if self._owners.get(address) == uid:
                 del self._owners[address]
+        self._generation += self._is_answered_by(workload)
+
+    def _forget_service(self, key: str) -> None:
+        service = self._services.pop(key, None)
+        if service is None:
+            return
+        host = service.hostname.lower()
+        del self._by_host[host][service.namespace]
+        if not self._by_host[host]:
+            del self._by_host[host]
+        self._generation += 1
+
+    def _is_answered_by(self, workload: Workload) -> bool:
+        """Whether it serves a service that has no address of its own: pods come and go, most change no answer."""
+        return any(key in self._services and not self._services[key].addresses for key in workload.services)
