@@ -73,6 +73,8 @@ class NetworkAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str
     network: str = ""
+    prefix_length: int | None = None
+    """Set: the whole block `address/prefix_length` (a ServiceEntry may have one). None: one address."""
 
 
 class NamespacedHostname(msgspec.Struct, frozen=True, kw_only=True):
