@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -25,6 +26,8 @@ _SAVE_EVERY_SECONDS = 1.0
 _TYPES = (istio.ADDRESS, istio.AUTHORIZATION)
 
 _log = structlog.get_logger()
+
+Decoded = TypeVar("Decoded")
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -111,7 +114,7 @@ class MeshFeed:
         self._changed(frozenset(touched), False)
 
 
-def _decode(decoder, resource: Resource):  # type: ignore[no-untyped-def]
+def _decode(decoder: Callable[[bytes], Decoded], resource: Resource) -> Decoded:
     try:
         return decoder(resource.body)
     except InvalidMessage as error:

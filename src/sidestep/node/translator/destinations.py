@@ -11,11 +11,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from sidestep.envoy.config import ads_config_source, bind_config, duration
 from sidestep.mesh.endpoints import NodeLocality, RankedEndpoint, ranked_endpoints
 from sidestep.mesh.model import BalancingMode, Port, Service, TunnelProtocol, Workload
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import names
-from sidestep.node.translator.parts import ads, bind_in_pod, duration, keepalive, original_destination_cluster
+from sidestep.node.translator.parts import (
+    PROXY_MARK,
+    keepalive,
+    original_destination_cluster,
+)
 from sidestep.node.view import MeshView
 from sidestep.wire import envoy as pb
 
@@ -109,7 +114,7 @@ def destination_cluster(settings: NodeSettings, destination: Destination) -> pb.
         name=destination.cluster,
         alt_stat_name=destination.service.key if destination.service else "workload",
         connect_timeout=duration(settings.connect_seconds),
-        upstream_bind_config=bind_in_pod(),
+        upstream_bind_config=bind_config(PROXY_MARK),
         lb_policy=pb.Cluster.LEAST_REQUEST,
         transport_socket_matches=[_plain_socket(), _internal_socket()],
         outlier_detection=_outlier_detection(),
@@ -122,7 +127,7 @@ def destination_cluster(settings: NodeSettings, destination: Destination) -> pb.
         cluster.load_assignment.CopyFrom(load_assignment(settings, destination, {}))
     else:
         cluster.type = pb.Cluster.EDS
-        cluster.eds_cluster_config.eds_config.CopyFrom(ads())
+        cluster.eds_cluster_config.eds_config.CopyFrom(ads_config_source())
     return cluster
 
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sidestep.envoy.config import (
+    Sharing,
+    ads_config_source,
+    duration,
+    filter_state,
+    tls_parameters,
+)
 from sidestep.mesh.model import Action
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import access_log, names
 from sidestep.node.translator.parts import (
-    NEXT,
     PROXY_MARK,
     access_logs,
-    ads,
     both_families,
     dial_from,
-    duration,
-    filter_state,
     http2,
     http_filter,
     keepalive,
-    tls_parameters,
     trust_bundle,
 )
 from sidestep.wire import envoy as pb
@@ -81,7 +83,7 @@ def http_policies(listener: str, rules: dict[Action, pb.RBAC]) -> Iterable[pb.Ty
 def _policy_filter(listener: str, action: Action) -> pb.HttpFilter:
     """Rules come over ECDS, so that a policy change replaces no listener and drains nobody."""
     discovery = pb.ExtensionConfigSource(
-        config_source=ads(), type_urls=[pb.TYPE_PREFIX + pb.HttpRbacFilter.DESCRIPTOR.full_name]
+        config_source=ads_config_source(), type_urls=[pb.TYPE_PREFIX + pb.HttpRbacFilter.DESCRIPTOR.full_name]
     )
     return pb.HttpFilter(name=policy_resource(listener, action), config_discovery=discovery)
 
@@ -91,7 +93,7 @@ def _to_application(pod: Pod) -> pb.HttpFilter:
         "to-application",
         pb.HttpSetFilterState(
             on_request_headers=[
-                filter_state(names.ORIGINAL_DESTINATION_KEY, "%REQ(:AUTHORITY)%", NEXT),
+                filter_state(names.ORIGINAL_DESTINATION_KEY, "%REQ(:AUTHORITY)%", shared=Sharing.ONCE),
                 dial_from(pod),
             ]
         ),
@@ -107,7 +109,7 @@ def _tls(settings: NodeSettings, pod: Pod) -> pb.DownstreamTlsContext:
         common_tls_context=pb.CommonTlsContext(
             tls_params=tls_parameters(),
             alpn_protocols=["h2"],
-            tls_certificate_sds_secret_configs=[pb.SdsSecretConfig(name=certificate, sds_config=ads())],
+            tls_certificate_sds_secret_configs=[pb.SdsSecretConfig(name=certificate, sds_config=ads_config_source())],
             validation_context_sds_secret_config=trust_bundle(),
         ),
     )

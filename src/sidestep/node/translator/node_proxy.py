@@ -9,7 +9,9 @@ from sidestep.mesh.model import Policy, Workload
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import inbound, names, outbound, plain, tunnel
-from sidestep.node.translator.parts import original_destination_cluster
+from sidestep.node.translator.parts import (
+    original_destination_cluster,
+)
 from sidestep.node.translator.policy import Arrival, rbac
 from sidestep.node.view import MeshView
 from sidestep.wire import envoy as pb

@@ -10,20 +10,21 @@ import hashlib
 import ipaddress
 from collections.abc import Iterable, Sequence
 
+from sidestep.envoy.config import (
+    Sharing,
+    ads_config_source,
+    duration,
+    filter_state,
+    literal,
+)
 from sidestep.mesh.model import Workload
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import access_log, names
 from sidestep.node.translator.parts import (
-    HERE,
-    ONWARD,
     access_logs,
-    ads,
     both_families,
     dial_from,
-    duration,
-    filter_state,
-    literal,
     network_filter,
     original_destination,
     pooled_state,
@@ -71,9 +72,7 @@ def _chain(name: str, filters: Sequence[pb.Filter], destinations: Sequence[pb.Ci
 
 def _by_address() -> pb.Filter:
     """Names the cluster by the address that the application aimed at."""
-    return set_filter_state(
-        filter_state(names.CLUSTER_KEY, names.DESTINATION_PREFIX + "%DOWNSTREAM_LOCAL_ADDRESS%", HERE)
-    )
+    return set_filter_state(filter_state(names.CLUSTER_KEY, names.DESTINATION_PREFIX + "%DOWNSTREAM_LOCAL_ADDRESS%"))
 
 
 def _to_mesh(settings: NodeSettings) -> list[pb.Filter]:
@@ -82,7 +81,7 @@ def _to_mesh(settings: NodeSettings) -> list[pb.Filter]:
         stat_prefix="outbound",
         cluster="none",
         access_log=access_logs(settings, [access_log.outbound_plain(settings)]),
-        on_demand=pb.TcpProxy.OnDemand(odcds_config=ads(), timeout=duration(DISCOVERY_SECONDS)),
+        on_demand=pb.TcpProxy.OnDemand(odcds_config=ads_config_source(), timeout=duration(DISCOVERY_SECONDS)),
         max_connect_attempts=pb.UInt32Value(value=CONNECT_ATTEMPTS),
         idle_timeout=duration(0),
     )
@@ -109,17 +108,17 @@ def _source(settings: NodeSettings, pod: Pod, workload: Workload | None) -> pb.F
     identity = pod.identity(settings.trust_domain)
     return set_filter_state(
         dial_from(pod),
-        pooled_state(names.CERTIFICATE_KEY, names.client_certificate(identity), ONWARD),
-        pooled_state(names.SOURCE_POD_KEY, pod.uid, ONWARD),
-        text_state(names.SOURCE_IDENTITY_KEY, identity, ONWARD),
-        text_state(names.SOURCE_NAME_KEY, pod.name, ONWARD),
-        text_state(names.SOURCE_NAMESPACE_KEY, pod.namespace, ONWARD),
-        text_state(names.SOURCE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%", ONWARD),
-        filter_state(names.REMOTE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%", ONWARD),
-        text_state(names.TARGET_KEY, "%DOWNSTREAM_LOCAL_ADDRESS%", ONWARD),
-        text_state(names.FORWARDED_KEY, 'for="%DOWNSTREAM_REMOTE_ADDRESS%"', ONWARD),
-        text_state(names.BAGGAGE_KEY, literal(baggage(settings, pod, workload)), ONWARD),
-        text_state(names.TRACE_PARENT_KEY, _trace_parent(settings.node), ONWARD),
+        pooled_state(names.CERTIFICATE_KEY, names.client_certificate(identity)),
+        pooled_state(names.SOURCE_POD_KEY, pod.uid),
+        text_state(names.SOURCE_IDENTITY_KEY, identity),
+        text_state(names.SOURCE_NAME_KEY, pod.name),
+        text_state(names.SOURCE_NAMESPACE_KEY, pod.namespace),
+        text_state(names.SOURCE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%"),
+        filter_state(names.REMOTE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%", shared=Sharing.TRANSITIVE),
+        text_state(names.TARGET_KEY, "%DOWNSTREAM_LOCAL_ADDRESS%"),
+        text_state(names.FORWARDED_KEY, 'for="%DOWNSTREAM_REMOTE_ADDRESS%"'),
+        text_state(names.BAGGAGE_KEY, literal(baggage(settings, pod, workload))),
+        text_state(names.TRACE_PARENT_KEY, _trace_parent(settings.node)),
     )
 
 

@@ -6,27 +6,19 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
+from sidestep.envoy.config import (
+    ads_config_source,
+    bind_config,
+    duration,
+    filter_state,
+)
+from sidestep.envoy.config import in_pod as in_namespace
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import names
 from sidestep.wire import envoy as pb
 
 PROXY_MARK = 0x539
-_SOL_SOCKET, _SO_MARK = 1, 36
-_STRING, _HASHABLE_STRING = "envoy.string", "envoy.hashable_string"
-_Value = pb.FilterStateValue
-
-HERE = _Value.NONE
-"""Filter state for this connection only."""
-NEXT = _Value.ONCE
-"""Filter state that the upstream connection sees as well, and an internal listener behind it."""
-ONWARD = _Value.TRANSITIVE
-"""Filter state for this connection and all that follow from it."""
-
-
-def extension(name: str, config: Message) -> pb.TypedExtensionConfig:
-    """An extension with its configuration."""
-    return pb.TypedExtensionConfig(name=name, typed_config=pb.any_of(config))
 
 
 def network_filter(name: str, config: Message) -> pb.Filter:
@@ -44,41 +36,19 @@ def http_filter(name: str, config: Message) -> pb.HttpFilter:
     return pb.HttpFilter(name=name, typed_config=pb.any_of(config))
 
 
-def ads() -> pb.ConfigSource:
-    """Discovery over the one aggregated stream to the agent."""
-    return pb.ConfigSource(ads=pb.AggregatedConfigSource(), resource_api_version=pb.ApiVersion.V3)
+def text_state(key: str, value: str) -> pb.FilterStateValue:
+    """Filter state that is a plain string, for this connection and all that follow from it."""
+    return filter_state(key, value, factory=StateFactory.STRING, shared=Sharing.TRANSITIVE)
 
 
-def duration(seconds: float) -> pb.Duration:
-    """A protobuf duration."""
-    whole = int(seconds)
-    return pb.Duration(seconds=whole, nanos=round((seconds - whole) * 1e9))
-
-
-def filter_state(key: str, value: str, shared: _Value.SharedWithUpstream, *, factory: str = "") -> pb.FilterStateValue:
-    """Filter state `key` from a format string; an empty value sets nothing."""
-    return pb.FilterStateValue(
-        object_key=key,
-        factory_key=factory,
-        format_string=_format(value),
-        shared_with_upstream=shared,
-        skip_if_empty=True,
-    )
-
-
-def text_state(key: str, value: str, shared: _Value.SharedWithUpstream) -> pb.FilterStateValue:
-    """Filter state that is a plain string."""
-    return filter_state(key, value, shared, factory=_STRING)
-
-
-def pooled_state(key: str, value: str, shared: _Value.SharedWithUpstream) -> pb.FilterStateValue:
-    """Filter state that is part of the key of connection pools: connections of different values never mix."""
-    return filter_state(key, value, shared, factory=_HASHABLE_STRING)
+def pooled_state(key: str, value: str) -> pb.FilterStateValue:
+    """The same, as part of the key of connection pools: connections of different values never mix."""
+    return filter_state(key, value, factory=StateFactory.HASHABLE_STRING, shared=Sharing.TRANSITIVE)
 
 
 def dial_from(pod: Pod) -> pb.FilterStateValue:
     """Makes upstream connections start inside the pod's network namespace."""
-    return text_state(names.NETWORK_NAMESPACE_KEY, pod.network_namespace, ONWARD)
+    return text_state(names.NETWORK_NAMESPACE_KEY, pod.network_namespace)
 
 
 def set_filter_state(*values: pb.FilterStateValue) -> pb.Filter:
@@ -86,55 +56,10 @@ def set_filter_state(*values: pb.FilterStateValue) -> pb.Filter:
     return network_filter("set-filter-state", pb.NetworkSetFilterState(on_new_connection=values))
 
 
-def _format(value: str) -> pb.SubstitutionFormatString:
-    return pb.SubstitutionFormatString(text_format_source=pb.DataSource(inline_string=value), omit_empty_values=True)
-
-
-def literal(value: str) -> str:
-    """`value` for use inside a format string."""
-    return value.replace("%", "%%")
-
-
-def in_pod(pod: Pod, port: int, address: str) -> pb.Address:
-    """A listening address inside the pod's network namespace."""
-    return pb.Address(
-        socket_address=pb.SocketAddress(
-            address=address, port_value=port, network_namespace_filepath=pod.network_namespace
-        )
-    )
-
-
 def both_families(pod: Pod, port: int) -> tuple[pb.Address, list[pb.AdditionalAddress]]:
     """The port on all addresses of the pod: IPv4 first, IPv6 (and only that) as the additional one."""
-    six = in_pod(pod, port, "::")
-    six.socket_address.ipv4_compat = False
-    return in_pod(pod, port, "0.0.0.0"), [pb.AdditionalAddress(address=six)]
-
-
-def socket_mark() -> pb.SocketOption:
-    """SO_MARK 0x539: exempt from capture."""
-    return pb.SocketOption(
-        description="not to be captured",
-        level=_SOL_SOCKET,
-        name=_SO_MARK,
-        int_value=PROXY_MARK,
-        state=pb.SocketOption.STATE_PREBIND,
-    )
-
-
-def bind_in_pod() -> pb.BindConfig:
-    """Dial from the network namespace that filter state names, in either address family."""
-    return pb.BindConfig(
-        source_address=pb.SocketAddress(address="0.0.0.0", port_value=0),
-        extra_source_addresses=[
-            pb.ExtraSourceAddress(
-                address=pb.SocketAddress(address="::", port_value=0),
-                socket_options={"socket_options": [socket_mark()]},
-            )
-        ],
-        socket_options=[socket_mark()],
-        local_address_selector=extension("namespace", pb.FilterStateAddressSelector()),
-    )
+    four, six = (in_namespace(address, port, pod.network_namespace) for address in ("0.0.0.0", "::"))
+    return four, [pb.AdditionalAddress(address=six)]
 
 
 def original_destination_cluster(settings: NodeSettings, name: str) -> pb.Cluster:
@@ -144,7 +69,7 @@ def original_destination_cluster(settings: NodeSettings, name: str) -> pb.Cluste
         type=pb.Cluster.ORIGINAL_DST,
         lb_policy=pb.Cluster.CLUSTER_PROVIDED,
         connect_timeout=duration(settings.connect_seconds),
-        upstream_bind_config=bind_in_pod(),
+        upstream_bind_config=bind_config(PROXY_MARK),
     )
     cluster.upstream_connection_options.tcp_keepalive.CopyFrom(keepalive())
     return cluster
@@ -160,16 +85,9 @@ def original_source() -> pb.ListenerFilter:
     return listener_filter("original-source", pb.OriginalSrc(mark=PROXY_MARK))
 
 
-def tls_parameters() -> pb.TlsParameters:
-    """TLS 1.3 and nothing else; both ends of the range, since an upstream's default maximum is 1.2."""
-    return pb.TlsParameters(
-        tls_minimum_protocol_version=pb.TlsParameters.TLSv1_3, tls_maximum_protocol_version=pb.TlsParameters.TLSv1_3
-    )
-
-
 def trust_bundle() -> pb.SdsSecretConfig:
     """The roots and the trust domain that peers must belong to."""
-    return pb.SdsSecretConfig(name=names.TRUST_BUNDLE, sds_config=ads())
+    return pb.SdsSecretConfig(name=names.TRUST_BUNDLE, sds_config=ads_config_source())
 
 
 def http2(*, streams: int) -> pb.Http2ProtocolOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sidestep.envoy.config import ads_config_source, duration
 from sidestep.mesh.model import Action
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
@@ -11,10 +12,8 @@ from sidestep.node.translator import access_log, names
 from sidestep.node.translator.inbound import policy_resource
 from sidestep.node.translator.parts import (
     access_logs,
-    ads,
     both_families,
     dial_from,
-    duration,
     network_filter,
     original_destination,
     original_source,
@@ -75,6 +74,6 @@ def _to_application(settings: NodeSettings, pod: Pod, listener: str, log: pb.Acc
 
 def _policy_filter(listener: str, action: Action) -> pb.Filter:
     discovery = pb.ExtensionConfigSource(
-        config_source=ads(), type_urls=[pb.TYPE_PREFIX + pb.NetworkRbacFilter.DESCRIPTOR.full_name]
+        config_source=ads_config_source(), type_urls=[pb.TYPE_PREFIX + pb.NetworkRbacFilter.DESCRIPTOR.full_name]
     )
     return pb.Filter(name=policy_resource(listener, action), config_discovery=discovery)

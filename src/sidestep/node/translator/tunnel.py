@@ -6,21 +6,24 @@ whom to expect there, filter state says whose certificate to show and from which
 
 from __future__ import annotations
 
+from sidestep.envoy.config import (
+    Sharing,
+    ads_config_source,
+    bind_config,
+    duration,
+    filter_state,
+    tls_parameters,
+    typed,
+)
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import access_log, names
 from sidestep.node.translator.parts import (
-    NEXT,
+    PROXY_MARK,
     access_logs,
-    ads,
-    bind_in_pod,
-    duration,
-    extension,
-    filter_state,
     http2,
     keepalive,
     network_filter,
     set_filter_state,
-    tls_parameters,
     trust_bundle,
 )
 from sidestep.wire import envoy as pb
@@ -54,8 +57,8 @@ def tunnel_listener(settings: NodeSettings) -> pb.Listener:
         ),
     )
     destination = set_filter_state(
-        filter_state(names.ORIGINAL_DESTINATION_KEY, _METADATA.format("tunnel"), NEXT),
-        filter_state(names.SERVER_NAMES_KEY, _METADATA.format("identity"), NEXT),
+        filter_state(names.ORIGINAL_DESTINATION_KEY, _METADATA.format("tunnel"), shared=Sharing.ONCE),
+        filter_state(names.SERVER_NAMES_KEY, _METADATA.format("identity"), shared=Sharing.ONCE),
     )
     return pb.Listener(
         name=names.TUNNEL,
@@ -79,7 +82,7 @@ def tunnel_cluster(settings: NodeSettings) -> pb.Cluster:
         connect_timeout=duration(settings.connect_seconds),
         # Hosts that are forgotten lose their idle connections.
         cleanup_interval=duration(IDLE_SECONDS),
-        upstream_bind_config=bind_in_pod(),
+        upstream_bind_config=bind_config(PROXY_MARK),
         transport_socket=pb.TransportSocket(name="tls", typed_config=pb.any_of(_tls())),
     )
     cluster.upstream_connection_options.tcp_keepalive.CopyFrom(keepalive())
@@ -91,15 +94,15 @@ def tunnel_cluster(settings: NodeSettings) -> pb.Cluster:
 
 def _tls() -> pb.UpstreamTlsContext:
     selector = pb.OnDemandSecret(
-        config_source=ads(),
+        config_source=ads_config_source(),
         # Without filter state there is no certificate of this name, and so no connection.
-        certificate_mapper=extension("source", pb.FilterStateCertificateMapper(default_value="none")),
+        certificate_mapper=typed("source", pb.FilterStateCertificateMapper(default_value="none")),
     )
     return pb.UpstreamTlsContext(
         common_tls_context=pb.CommonTlsContext(
             tls_params=tls_parameters(),
             alpn_protocols=["h2"],
             validation_context_sds_secret_config=trust_bundle(),
-            custom_tls_certificate_selector=extension("on-demand", selector),
+            custom_tls_certificate_selector=typed("on-demand", selector),
         )
     )
