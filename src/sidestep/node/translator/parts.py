@@ -6,12 +6,7 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
-from sidestep.envoy.config import (
-    ads_config_source,
-    bind_config,
-    duration,
-    filter_state,
-)
+from sidestep.envoy.config import Sharing, StateFactory, ads_config_source, bind_config, duration, filter_state
 from sidestep.envoy.config import in_pod as in_namespace
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
