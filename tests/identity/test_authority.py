@@ -73,7 +73,8 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
 
 
 def test_leaf_is_an_x509_svid(authority: Authority) -> None:
-    chain = authority.sign(new_key_and_csr(WEB).csr_pem, WEB, now=NOW)
+    later = NOW + dt.timedelta(hours=1)
+    chain = authority.sign(new_key_and_csr(WEB).csr_pem, WEB, now=later)
     leaf = _leaf(chain)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     assert names.critical
@@ -87,8 +88,8 @@ def test_leaf_is_an_x509_svid(authority: Authority) -> None:
         ExtendedKeyUsageOID.CLIENT_AUTH,
     ]
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    assert leaf.not_valid_before_utc == NOW - dt.timedelta(minutes=1)
-    assert leaf.not_valid_after_utc == NOW + DAY
+    assert leaf.not_valid_before_utc == later - dt.timedelta(minutes=1)
+    assert leaf.not_valid_after_utc == later + DAY
     assert len(chain) == 2
     leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(chain[-1].encode()))
 

@@ -21,16 +21,22 @@ def read_secret(path: Path, *, what: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise AuthorityError(f"{what} {path} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise AuthorityError(f"{what} {path} is not a regular file")
-        if status.st_mode & 0o077:
-            mode = stat.S_IMODE(status.st_mode)
-            raise AuthorityError(f"{what} {path} is open to other users (mode {mode:04o}): run chmod 600 {path}")
-        if status.st_uid not in {os.geteuid(), 0}:
-            raise AuthorityError(f"{what} {path} belongs to user {status.st_uid}: run chown {os.geteuid()} {path}")
-        return file.read(_LARGEST)
+    try:
+        _check_private(os.fstat(descriptor), path, what)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(_LARGEST)
+    finally:
+        os.close(descriptor)
+
+
+def _check_private(status: os.stat_result, path: Path, what: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise AuthorityError(f"{what} {path} is not a regular file")
+    if status.st_mode & 0o077:
+        mode = stat.S_IMODE(status.st_mode)
+        raise AuthorityError(f"{what} {path} is open to other users (mode {mode:04o}): run chmod 600 {path}")
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise AuthorityError(f"{what} {path} belongs to user {status.st_uid}: run chown {os.geteuid()} {path}")
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:

@@ -10,6 +10,8 @@ import re
 
 import msgspec
 
+from sidestep.identity.errors import IdentityError
+
 _SCHEME = "spiffe://"
 _MAXIMUM_LENGTH = 2048
 _TRUST_DOMAIN = re.compile(r"[a-z0-9._-]{1,255}", re.ASCII)
@@ -17,7 +19,7 @@ _SEGMENT = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _OWN = "sidestep"
 
 
-class InvalidSpiffeIdError(ValueError):
+class InvalidSpiffeIdError(IdentityError, ValueError):
     """The text is no SPIFFE id; the message says why."""
 
 
