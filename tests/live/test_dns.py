@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
 
 import dns.message
 import dns.rcode
@@ -112,11 +113,11 @@ async def capturing(*captures: Capture) -> AsyncIterator[Captures]:
         made = Captures(directory, group, domain="cluster.local", metrics=DnsMetrics(), limits=Limits(total_seconds=2))
         try:
             for capture in captures:
-                assert await made.put(capture)
+                await made.put(capture)
+                await until(partial(made.is_listening, capture.name))
             yield made
         finally:
-            for capture in captures:
-                await made.remove(capture.name)
+            await made.close()
 
 
 CAPTURE = Capture(name="pod", namespace="shop", network_namespace=POD_PATH, resolvers=RESOLVERS)
@@ -141,9 +142,9 @@ async def ask_udp(name: str, resolver: str, kind: str = "A") -> dns.message.Mess
     return dns.message.from_wire(answer)
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(8):
-        while not await condition():  # noqa: ASYNC110 - the kernel gives no event
+        while not condition():  # noqa: ASYNC110 - the kernel gives no event
             await asyncio.sleep(0.1)
 
 
@@ -198,15 +199,12 @@ async def test_nobody_answers_outside() -> None:
 
 @pytest.mark.usefixtures("namespaces")
 async def test_a_namespace_that_vanishes_is_let_go() -> None:
-    async def is_freed() -> bool:
-        return "to-pod" not in ip("-n", OUTSIDE, "link")
-
     async with capturing(CAPTURE) as captures:
         ip("netns", "del", POD)
-        await until(is_freed)
+        await until(lambda: "to-pod" not in ip("-n", OUTSIDE, "link"))
         ip("netns", "add", POD)
         ip("-n", POD, "link", "set", "lo", "up")
-        await until(lambda: captures.put(CAPTURE))
+        await until(lambda: captures.is_listening(CAPTURE.name))
         listening = ip("netns", "exec", POD, "ss", "-Hlntu")
         assert "127.0.0.1:15053" in listening
 
@@ -214,14 +212,15 @@ async def test_a_namespace_that_vanishes_is_let_go() -> None:
 @pytest.mark.usefixtures("namespaces")
 async def test_a_port_that_is_taken_is_waited_for() -> None:
     blocker = run_in_namespace(POD_PATH, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    with suppress(OSError):
-        blocker.bind(("127.0.0.1", 15053))
+    blocker.bind(("127.0.0.1", 15053))
     async with asyncio.TaskGroup() as group:
         captures = Captures(Directory(), group, domain="cluster.local", metrics=DnsMetrics())
-        assert not await captures.put(CAPTURE)
+        await captures.put(CAPTURE)
+        await asyncio.sleep(0.5)
+        assert not captures.is_listening(CAPTURE.name)
         blocker.close()
-        await until(lambda: captures.put(CAPTURE))
-        await captures.remove(CAPTURE.name)
+        await until(lambda: captures.is_listening(CAPTURE.name))
+        await captures.close()
 
 
 async def test_the_nodes_cluster_dns_knows_who_asks_and_what_does_not_exist() -> None:

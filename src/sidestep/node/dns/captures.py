@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 import structlog
+from google.protobuf.message import DecodeError
 
 from sidestep.node.dns.answerer import Answerer
 from sidestep.node.dns.directory import Directory
@@ -25,9 +26,8 @@ POD_ADDRESSES, POD_PORT = ("127.0.0.1", "::1"), 15053
 CLUSTER_PORT = 53
 _WATCH_SECONDS = 1.0
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 0.1, 5.0
-_READY_SECONDS = 2.0
 
-_log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,14 +42,17 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_wire(cls, name: str, body: bytes) -> Capture:
         """From an xDS resource; ValueError when it says neither where a pod is nor an address to listen on."""
-        wire = agent.PodCapture.FromString(body)
+        try:
+            wire = agent.PodCapture.FromString(body)
+        except DecodeError as error:
+            raise ValueError(f"{name}: not a PodCapture: {error}") from error
         if not wire.pod.network_namespace and not wire.listen_address:
             raise ValueError(f"{name}: neither a pod with a network namespace nor a listen_address")
         if wire.listen_address and not is_address(wire.listen_address):
             raise ValueError(f"{name}: listen_address {wire.listen_address!r} is not an IP address")
         resolvers = tuple(address for address in wire.resolvers if is_address(address))
         if len(resolvers) < len(wire.resolvers):
-            _log.warning("dns_resolver_ignored", capture=name, reason="not an IP address", given=list(wire.resolvers))
+            _log.warning("dns.resolver_ignored", capture=name, reason="not an IP address", given=list(wire.resolvers))
         return cls(
             name=name,
             namespace=wire.pod.namespace,
@@ -88,24 +91,20 @@ class Captures:
         self._kept: dict[str, _Kept] = {}
         self._listen_addresses: frozenset[str] = frozenset()
 
-    async def put(self, capture: Capture) -> bool:
-        """Starts to serve it, in place of the one of that name; an equal one is left alone.
-
-        Waits shortly until it listens, and tells whether it does; trying goes on in any case.
-        """
+    async def put(self, capture: Capture) -> None:
+        """Starts to serve it, in place of the one of that name; an equal one is left alone."""
         kept = self._kept.get(capture.name)
-        if kept is None or kept.capture != capture:
-            await self.remove(capture.name)
-            self._listen_addresses |= {capture.listen_address} - {""}
-            listening = asyncio.Event()
-            kept = _Kept(capture, self._group.create_task(self._keep(capture, listening)), listening)
-            self._kept[capture.name] = kept
-        try:
-            async with asyncio.timeout(_READY_SECONDS):
-                await kept.listening.wait()
-        except TimeoutError:
-            return False
-        return True
+        if kept is not None and kept.capture == capture:
+            return
+        await self.remove(capture.name)
+        self._listen_addresses |= {capture.listen_address} - {""}
+        listening = asyncio.Event()
+        task = self._group.create_task(self._keep(capture, listening), name=f"dns {capture.name}")
+        self._kept[capture.name] = _Kept(capture, task, listening)
+
+    def is_listening(self, name: str) -> bool:
+        """Whether its sockets are open at this moment."""
+        return name in self._kept and self._kept[name].listening.is_set()
 
     async def remove(self, name: str) -> None:
         """Stops to serve it; its sockets are closed on return. An unknown name is no error."""
@@ -115,6 +114,11 @@ class Captures:
             kept.task.cancel()
             await asyncio.wait([kept.task])
 
+    async def close(self) -> None:
+        """Stops to serve all of them."""
+        for name in tuple(self._kept):
+            await self.remove(name)
+
     async def _keep(self, capture: Capture, listening: asyncio.Event) -> None:
         delay = _FIRST_RETRY_SECONDS
         said = ""
@@ -123,11 +127,11 @@ class Captures:
                 await self._serve(capture, listening)
                 delay = _FIRST_RETRY_SECONDS
             except FileNotFoundError:
-                _log.debug("dns_namespace_gone", capture=capture.name)
+                _log.debug("dns.namespace_gone", capture=capture.name)
             except OSError as error:
                 if str(error) != said:
                     said = str(error)
-                    _log.warning("dns_cannot_listen", capture=capture.name, error=said)
+                    _log.warning("dns.cannot_listen", capture=capture.name, error=said)
             await asyncio.sleep(delay)
             delay = min(2 * delay, _LAST_RETRY_SECONDS)
 

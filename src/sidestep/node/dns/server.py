@@ -25,7 +25,7 @@ _MOST_CONNECTIONS = 128
 _IDLE_SECONDS = 10.0
 _RETRY_ACCEPT_SECONDS = 0.1
 
-_log = structlog.get_logger(__name__)
+_log = structlog.get_logger()
 
 
 class Server:
@@ -71,7 +71,7 @@ class Server:
             except BlockingIOError:
                 return
             except OSError as error:
-                _log.debug("dns_receive_failed", error=str(error))
+                _log.debug("dns.receive_failed", error=str(error))
                 return
             client = self._client_at(peer[0])
             reply = self._reply_at_once(query, client, Transport.UDP)
@@ -89,13 +89,13 @@ class Server:
         except OSError as error:
             # The client asks again; a namespace that is being torn down has nobody left to ask.
             self._metrics.dropped.inc()
-            _log.debug("dns_send_failed", error=str(error))
+            _log.debug("dns.send_failed", error=str(error))
 
     async def _forward_datagram(self, datagrams: socket.socket, query: bytes, peer: tuple[str, int]) -> None:
         try:
             reply = await self._forward(query, Transport.UDP)
         except Exception:  # noqa: BLE001 - one odd query must not take the other pods' DNS away
-            _log.exception("dns_forward_broken")
+            _log.exception("dns.forward_broken")
             return
         if isinstance(reply, bytes):
             self._send(datagrams, reply, peer)
@@ -115,7 +115,7 @@ class Server:
             reply = await self._forwarder.forward(query, transport)
         except NoResolverError as error:
             self._metrics.upstream_failures.inc()
-            _log.debug("dns_forward_failed", error=str(error))
+            _log.debug("dns.forward_failed", error=str(error))
             return self._answerer.failure(query)
         finally:
             self._forwarded -= 1
@@ -129,7 +129,7 @@ class Server:
                 stream, peer = await loop.sock_accept(streams)
             except OSError as error:
                 # Mostly out of file descriptors, or a connection that was gone before it was accepted.
-                _log.debug("dns_accept_failed", error=str(error))
+                _log.debug("dns.accept_failed", error=str(error))
                 await asyncio.sleep(_RETRY_ACCEPT_SECONDS)
                 continue
             if self._connections >= _MOST_CONNECTIONS:
@@ -144,9 +144,9 @@ class Server:
         try:
             await conversation
         except (OSError, TimeoutError) as error:
-            _log.debug("dns_connection_ended", error=str(error))
+            _log.debug("dns.connection_ended", error=str(error))
         except Exception:  # noqa: BLE001 - as above
-            _log.exception("dns_connection_broken")
+            _log.exception("dns.connection_broken")
         finally:
             self._connections -= 1
             stream.close()
