@@ -6,6 +6,7 @@ It runs in a session of its own; a restarted agent finds it by its pid and start
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -95,8 +96,6 @@ class Companion:
     @staticmethod
     def _alive(process: _Process) -> bool:
         # A child of ours that ended stays a zombie until it is waited for.
-        try:
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(process.pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
         return _start_time(process.pid) == process.started

@@ -45,6 +45,10 @@ class ProxyConfiguration:
         """The enrolled pods, by uid."""
         return self._pods
 
+    def holds(self, identity: str) -> bool:
+        """Whether a pod of this node has that identity."""
+        return any(pod.identity(self._settings.trust_domain) == identity for pod in self._pods.values())
+
     def publish_base(self) -> None:
         """Base clusters and the present pods' listeners; from now on Envoy is told what does not exist, too."""
         self._cache.replace(
