@@ -210,6 +210,16 @@ async def test_a_namespace_that_vanishes_is_let_go() -> None:
 
 
 @pytest.mark.usefixtures("namespaces")
+async def test_the_loopback_link_may_come_up_later() -> None:
+    ip("-n", POD, "link", "set", "lo", "down")
+    async with capturing(CAPTURE):
+        apply_capture(POD_PATH, Mode.CAPTURE)
+        for resolver in RESOLVERS:
+            assert address_in(await ask_udp(HOST, resolver)) == "10.96.0.10"
+            assert address_in(await ask_tcp(HOST, resolver)) == "10.96.0.10"
+
+
+@pytest.mark.usefixtures("namespaces")
 async def test_a_port_that_is_taken_is_waited_for() -> None:
     blocker = run_in_namespace(POD_PATH, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     blocker.bind(("127.0.0.1", 15053))

@@ -25,6 +25,8 @@ from sidestep.node.dns.resolve import Client, resolve
 
 _MOST_REMEMBERED = 4096
 _LONGEST_REMEMBERED = 300
+_LARGEST_REMEMBERED = 2048
+"""Bytes of a query and of an answer; more of either is unusual, and clients choose how much there is to keep."""
 _ORDERS = 8
 """Addresses come in random order: so many orders of one answer are remembered."""
 
@@ -78,7 +80,8 @@ class Answerer:
         except UnreadableQueryError as error:
             return Verdict.DROP if error.response is None else error.response
         response, orders = self._respond(query, client, transport)
-        if len(wire) <= _LONGEST_REMEMBERED:
+        size = 0 if isinstance(response, Verdict) else len(response)
+        if len(wire) <= _LONGEST_REMEMBERED and size <= _LARGEST_REMEMBERED:
             bodies = [] if known is None else known.bodies
             if not isinstance(response, Verdict):
                 bodies.append(response[2:])

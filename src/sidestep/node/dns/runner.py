@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,6 +56,7 @@ async def run_dns(options: DnsOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    _allow_many_files()
     metrics = DnsMetrics()
     directory = Directory()
     with _exposed(metrics, options.metrics_port):
@@ -72,6 +74,12 @@ async def run_dns(options: DnsOptions) -> None:
             running.cancel()
             await captures.close()
     _log.info("dns.stopped", node=options.node)
+
+
+def _allow_many_files() -> None:
+    """Each pod has listeners, each forwarded query a socket: the usual limit of 1024 is soon reached."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from sidestep.node.dns.sockets import Listeners
 _LARGEST_DATAGRAM = 4096
 _DATAGRAMS_AT_ONCE = 64
 """So many are answered before other work of the event loop gets its turn."""
-_MOST_FORWARDED = 1024
+_MOST_FORWARDED = 512
 _MOST_CONNECTIONS = 128
 _IDLE_SECONDS = 10.0
 _RETRY_ACCEPT_SECONDS = 0.1

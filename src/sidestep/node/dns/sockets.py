@@ -18,6 +18,8 @@ MARK = 0x539
 """Packets with this mark are never captured; the rules are those of `sidestep.node.capture`."""
 
 _WITHOUT_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
+_IP_FREEBIND, _IPV6_FREEBIND = (socket.IPPROTO_IP, 15), (socket.IPPROTO_IPV6, 78)
+"""From linux/in.h and linux/in6.h; Python does not have them."""
 _BACKLOG = 64
 _RECEIVE_BUFFER_BYTES = 1 << 20
 
@@ -51,6 +53,11 @@ class Location(msgspec.Struct, frozen=True, kw_only=True):
             opened.close()
             raise
         return opened
+
+    def bind_freely(self, opened: socket.socket) -> None:
+        """In a pod, lets it be bound before the loopback link is up, which happens when capture begins."""
+        if self.network_namespace:
+            opened.setsockopt(*(_IPV6_FREEBIND if opened.family == socket.AF_INET6 else _IP_FREEBIND), 1)
 
     def exists(self) -> tuple[int, int] | None:
         """Which namespace it is, as (device, inode); None: gone. The node's own never is."""
@@ -129,9 +136,11 @@ def _listen_at(location: Location, address: str, port: int) -> tuple[socket.sock
     with ExitStack() as opened:
         datagrams = opened.enter_context(location.open(family_of(address), socket.SOCK_DGRAM))
         datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        location.bind_freely(datagrams)
         datagrams.bind((address, port))
         streams = opened.enter_context(location.open(family_of(address), socket.SOCK_STREAM))
         streams.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        location.bind_freely(streams)
         streams.bind((address, port))
         streams.listen(_BACKLOG)
         opened.pop_all()
