@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from rich import box
@@ -101,6 +101,12 @@ def verdict(findings: Iterable[Finding]) -> RenderableType:
         for finding in findings
     ]
     return Padding(Group(*lines), (0, 2))
+
+
+def logs(ends: Mapping[str, Sequence[str]]) -> RenderableType:
+    """The ends of log files, each under its name."""
+    parts = [Text(f"{name}\n" + "".join(f"    {line}\n" for line in lines)) for name, lines in ends.items() if lines]
+    return Padding(Group(*parts), (0, 2))
 
 
 def printable(payload: bytes) -> list[str]:

@@ -24,6 +24,7 @@ from sidestep.local.store import Store
 
 _MARKER = "demo"
 _POLL_SECONDS = 0.1
+_LOG_LINES = 6
 
 
 class LoadReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +127,11 @@ class DemoMesh:
             median_ms=statistics.median([event.p50_ms for event in events]) if events else 0,
         )
 
+    def log_ends(self) -> dict[str, list[str]]:
+        """The last lines of each process' log, by its name."""
+        logs = sorted(self.layout.logs.rglob("*.log"))
+        return {str(path.relative_to(self.layout.logs)): _last_lines(path) for path in logs}
+
     def wait_until(self, condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
         """Poll until `condition` holds; after `seconds` raise what is wrong."""
         deadline = time.monotonic() + seconds
@@ -173,6 +179,10 @@ def failure(command: str, code: int, said: Sequence[str]) -> LocalError:
     error = LocalError(f"`sidestep {command}` failed: {reason}")
     error.code = ExitCode(code) if code in set(ExitCode) else ExitCode.FAILURE
     return error
+
+
+def _last_lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
 
 
 def _environment() -> dict[str, str]:

@@ -19,6 +19,7 @@ from sidestep.demo.capture import Capture
 from sidestep.demo.frames import Evidence
 from sidestep.demo.mesh import DemoMesh, LoadReport
 from sidestep.demo.traffic import Connection, pairs
+from sidestep.local.errors import LocalError
 
 _START_SECONDS = 90.0
 _SWITCH_SECONDS = 20.0
@@ -53,6 +54,10 @@ def run(options: DemoOptions) -> bool:
             if options.check:
                 raise
             good = True
+        except LocalError:
+            # the logs are about to be removed
+            console.print(display.heading("It did not work; the ends of the logs"), display.logs(mesh.log_ends()))
+            raise
         finally:
             _take_down(mesh, console)
     return good
