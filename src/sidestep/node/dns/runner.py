@@ -19,10 +19,14 @@ from sidestep.node.dns.directory import Directory
 from sidestep.node.dns.feed import Feed
 from sidestep.node.dns.metrics import DnsMetrics
 from sidestep.wire import agent, istio
+from sidestep.wire import envoy as pb
 from sidestep.xds.client import WILDCARD, DeltaClient
 
 LONGEST_SOCKET_PATH = 107
 """Bytes that fit into a Unix socket's address, less the final zero."""
+
+CLUSTER = "sidestep-dns"
+"""By this, in the xDS node, the agent tells the DNS server from the node proxy."""
 
 _log = structlog.get_logger()
 
@@ -64,7 +68,7 @@ async def run_dns(options: DnsOptions) -> None:
             captures = Captures(directory, group, domain=options.domain, metrics=metrics)
             client = DeltaClient(
                 lambda: grpc.aio.insecure_channel(f"unix:{options.xds_socket}"),
-                options.node,
+                pb.Node(id=options.node, cluster=CLUSTER),
                 {istio.ADDRESS: WILDCARD, agent.POD_CAPTURE: WILDCARD},
                 Feed(directory, captures),
             )
