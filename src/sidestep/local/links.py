@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,9 +39,14 @@ class Links:
         return tuple(str(link.get_attr("IFLA_IFNAME")) for link in self._netlink.get_links())
 
     def bridge(self, name: str) -> None:
-        """A bridge that forwards at once (no spanning tree), up."""
+        """A bridge that forwards at once (no spanning tree), up.
+
+        It gets a hardware address of its own: otherwise it takes one from its ports, another whenever the ports
+        change, and for half a minute its neighbours send to the one that is gone.
+        """
         if self.index(name) is None:
-            self._call(f"make the bridge {name}", lambda: self._netlink.link("add", ifname=name, kind="bridge"))
+            options = {"ifname": name, "kind": "bridge", "address": hardware_address()}
+            self._call(f"make the bridge {name}", lambda: self._netlink.link("add", **options))
         self.up(name)
 
     def veth(self, name: str, *, peer: str, peer_namespace: int, bridge: str) -> None:
@@ -113,6 +119,11 @@ def open_links() -> Iterator[Links]:
     """Netlink in the calling thread's network namespace."""
     with IPRoute() as netlink:
         yield Links(netlink)
+
+
+def hardware_address() -> str:
+    """A random one, of the locally administered kind."""
+    return ":".join(f"{octet:02x}" for octet in (0x02, *secrets.token_bytes(5)))
 
 
 def set_kernel(setting: str, value: int) -> None:
