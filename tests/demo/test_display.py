@@ -37,10 +37,16 @@ PAIR = Pair(
 
 
 def test_a_pair_fits_into_80_columns_with_all_that_matters() -> None:
-    text = shown(display.pairs([PAIR], "cluster.local"))
+    text = shown(display.pairs([PAIR], "cluster.local", width=80))
     for part in ("→ ratings", "ns/shop/sa/reviews", "ns/shop/sa/ratings", "mutual TLS 1.3", "node-1 → node-2", "< 1"):
         assert part in text
     assert "…" not in text.replace("spiffe://cluster.local/…", "")
+
+
+def test_identities_are_whole_where_there_is_room() -> None:
+    text = shown(display.pairs([PAIR], "cluster.local", width=120), width=120)
+    assert "spiffe://cluster.local/ns/shop/sa/reviews" in text
+    assert "…" not in text
 
 
 def test_an_excerpt_shows_text_and_hides_what_is_none() -> None:

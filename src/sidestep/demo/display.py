@@ -50,15 +50,15 @@ def nodes(workloads: Iterable[Workload]) -> RenderableType:
     return Padding(table, (0, 2))
 
 
-def pairs(found: Sequence[Pair], trust_domain: str) -> RenderableType:
-    """Every pair that talks, who each proved to be, how, and how long it took."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=0)
+def pairs(found: Sequence[Pair], trust_domain: str, *, width: int) -> RenderableType:
+    """Every pair that talks, who each proved to be, how, and how long it took; `width` is that of the console."""
+    prefix = "" if width >= _PLAIN_WIDTH else f"spiffe://{trust_domain}/"
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("who talks", no_wrap=True)
-    table.add_column(f"who they proved to be\nspiffe://{trust_domain}/…", no_wrap=True)
+    table.add_column(f"who they proved to be\n{prefix}…" if prefix else "who they proved to be", no_wrap=True)
     table.add_column("on the wire", no_wrap=True)
-    table.add_column("connections", justify="right")
-    table.add_column("median\nms", justify="right")
-    prefix = f"spiffe://{trust_domain}/"
+    table.add_column("times", justify="right", no_wrap=True)
+    table.add_column("median\nms", justify="right", no_wrap=True)
     for pair in found:
         proved = pair.verified_source if pair.path == "hbone" else pair.source_identities
         table.add_row(
@@ -68,7 +68,7 @@ def pairs(found: Sequence[Pair], trust_domain: str) -> RenderableType:
             str(pair.connections) + (f"\n[red]{pair.failed} failed[/red]" if pair.failed else ""),
             f"{pair.median_ms:.0f}" if pair.median_ms >= 1 else "< 1",
         )
-    return Padding(table, (0, 2))
+    return Padding(table, (0, 0, 0, 2))
 
 
 def load(report: LoadReport, *, when: str) -> RenderableType:

@@ -111,7 +111,7 @@ class _Demo:
         report = self._report()
         found = pairs(self._connections, self._mesh.workloads(), shop.NAMESPACE)
         self._say(
-            display.pairs(found, self._mesh.instance.trust_domain),
+            display.pairs(found, self._mesh.instance.trust_domain, width=self._console.width),
             display.load(report, when="mesh on"),
             display.heading("The mesh is on: what somebody reads on the wire between the nodes"),
             display.evidence(evidence, interface=self._mesh.instance.bridge),
@@ -194,7 +194,7 @@ def _stay(mesh: DemoMesh, console: Console) -> None:
             seen = pairs(connections, mesh.workloads(), shop.NAMESPACE)
             live.update(
                 Group(
-                    display.pairs(seen, mesh.instance.trust_domain),
+                    display.pairs(seen, mesh.instance.trust_domain, width=console.width),
                     display.load(mesh.load_report(), when=time.strftime("%H:%M:%S")),
                 ),
                 refresh=True,
