@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 from sidestep.cli import inspect, lifecycle, pods, resources
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "up": lifecycle.up,
     "down": lifecycle.down,
     "apply": resources.apply,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -12,6 +12,8 @@ from sidestep.cli.arguments import STATE_DIR, StateDir, running
 from sidestep.cli.tables import age, table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sidestep.local.inventory import Status
 
 
@@ -61,8 +63,14 @@ def text_of(report: Status, *, now: float) -> str:
         table(("POD", "NODE", "ADDRESSES", "PHASE", "READY", "MESH"), pods),
     ]
     if report.problems:
-        parts.append("Problems:\n" + "\n".join(f"  {problem}" for problem in report.problems))
+        parts.append("Problems:\n" + "\n".join(f"  {_describe(problem)}" for problem in report.problems))
     return "\n\n".join(parts)
+
+
+def _describe(problem: Mapping[str, Any]) -> str:
+    place = f"{problem['file']}:{problem['line']}: " if problem.get("file") else ""
+    subject = problem.get("field") or problem.get("resource")
+    return f"{place}{f'{subject}: ' if subject else ''}{problem.get('message', '')}"
 
 
 def _yes(value: bool) -> str:

@@ -17,6 +17,7 @@ _Files = Annotated[
 
 
 def up(
+    *,
     file: _Files = None,
     nodes: Annotated[int, typer.Option(help="How many nodes: network namespaces with an agent and an Envoy each.")] = 1,
     detach: Annotated[

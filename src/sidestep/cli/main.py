@@ -17,6 +17,7 @@ from sidestep.local.errors import ExitCode, LocalError
 
 _INTERNAL = ("controller", "node", "dns")
 """Commands that other commands start; each is in a module of its name with a function of its name."""
+_INTERRUPTED = 130
 _SEPARATE = (*_INTERNAL, "demo")
 
 
@@ -48,22 +49,31 @@ def run(arguments: Sequence[str]) -> int:
     app = build(next((a for a in arguments if not a.startswith("-")), ""))
     try:
         code = app(args=list(arguments), prog_name="sidestep", standalone_mode=False)
-    except LocalError as error:
-        return _fail(str(error), error.code)
-    except TyperException as error:
-        return _fail(f"{error.format_message()} Try `sidestep --help`.", ExitCode.USAGE)
-    except Abort:
-        return _fail("interrupted", 130)
     except BrokenPipeError:
         # whoever read our output has gone, as `head` does; Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILURE
-    except PermissionError as error:
-        return _fail(f"no permission for {error.filename}: run as root", ExitCode.NO_PERMISSION)
-    except OSError as error:
-        subject = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{subject}{error.strerror or error}", ExitCode.OS_ERROR)
-    return code if isinstance(code, int) else ExitCode.OK
+    except (LocalError, TyperException, Abort, OSError) as error:
+        message, code = explain(error)
+        for line in message.splitlines():
+            sys.stderr.write(f"sidestep: {line}\n")
+    return int(code) if isinstance(code, int) else ExitCode.OK
+
+
+def explain(error: LocalError | TyperException | Abort | OSError) -> tuple[str, int]:
+    """What to say, and the exit code."""
+    match error:
+        case LocalError():
+            return str(error), error.code
+        case TyperException():
+            return f"{error.format_message().rstrip('.')}; see `sidestep --help`", ExitCode.USAGE
+        case Abort():
+            return "interrupted", _INTERRUPTED
+        case PermissionError():
+            return f"no permission for {error.filename}: run as root", ExitCode.NO_PERMISSION
+        case _:
+            subject = f"{error.filename}: " if error.filename else ""
+            return f"{subject}{error.strerror or error}", ExitCode.OS_ERROR
 
 
 def _register(app: typer.Typer, name: str) -> None:
@@ -76,9 +86,3 @@ def _register(app: typer.Typer, name: str) -> None:
         module.register(app)
     else:
         app.command(name, hidden=name in _INTERNAL)(getattr(module, name))
-
-
-def _fail(message: str, code: int) -> int:
-    for line in message.splitlines():
-        sys.stderr.write(f"sidestep: {line}\n")
-    return int(code)

@@ -25,6 +25,7 @@ _Container = Annotated[str, typer.Option("--container", "-c", help="A container 
 
 
 def execute(
+    *,
     target: _Target,
     command: Annotated[list[str], typer.Argument(help="What to run, after --.")],
     namespace: Namespace = "default",

@@ -53,14 +53,14 @@ def delete(
     """Delete resources, and wait until their pods have ended."""
     from sidestep.local.apply import delete as delete_resources
     from sidestep.local.apply import wait_gone
-    from sidestep.local.manifests import read_manifests
+    from sidestep.local.manifests import key_of, read_manifests
     from sidestep.local.runtime_lock import is_running
     from sidestep.local.store import Store
 
     layout = Layout.of(state_dir)
     store = Store(layout)
     if file and not kind:
-        keys = [parsed.resource.key for parsed in read_manifests(file).resources]
+        keys = [key_of(parsed) for parsed in read_manifests(file).resources]
     elif kind and name and not file:
         keys = [_key(_kind(kind), namespace, name)]
     else:
@@ -75,6 +75,7 @@ def delete(
 
 
 def get(
+    *,
     kind: Annotated[str, typer.Argument(help="A kind: pods, po, services, deploy, …")],
     name: Annotated[str, typer.Argument(help="One resource of that kind.")] = "",
     namespace: Namespace = "default",

@@ -10,9 +10,11 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+
+import msgspec
 
 from sidestep.local import namespaces, network
 from sidestep.local.errors import OperatingSystemError
@@ -127,8 +129,25 @@ def _shared_memory_of(pids: frozenset[int]) -> frozenset[Path]:
 
 
 def _orphaned_shared_memory(layout: Layout) -> frozenset[Path]:
-    """The same of Envoys that were dead already: their agents noted the base id of each."""
-    found: set[Path] = set()
-    if not _SHARED_MEMORY.is_dir():
-        return frozenset()
-    return frozenset(found)
+    """The same of Envoys that were dead already: their agents noted the base id of each under their node's folder."""
+    noted: set[int] = set()
+    for path in layout.nodes.glob("**/*.json"):
+        with suppress(OSError, msgspec.DecodeError):
+            noted |= set(_base_ids(msgspec.json.decode(path.read_bytes())))
+    return frozenset(path for path in _SHARED_MEMORY.glob("envoy_shared_memory_*") if _base_id(path) in noted)
+
+
+def _base_id(path: Path) -> int | None:
+    number = path.name.rpartition("_")[2]
+    return int(number) if number.isdigit() else None
+
+
+def _base_ids(value: object) -> Iterator[int]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == "base_id" and isinstance(inner, int):
+                yield inner
+            yield from _base_ids(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _base_ids(inner)

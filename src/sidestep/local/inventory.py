@@ -94,13 +94,13 @@ def summaries(pods: Iterable[Mapping[str, Any]], instance: Instance) -> Iterable
 
 
 def problems(layout: Layout) -> tuple[Any, ...]:
-    """What the controller complains about."""
+    """What the controller complains about: resources that are wrong, what nodes refused, a build that failed."""
     try:
-        report = msgspec.json.decode(layout.controller_status.read_bytes())
+        report = msgspec.json.decode(layout.controller_status.read_bytes(), type=dict[str, Any])
     except FileNotFoundError:
         return ()
-    found = report.get("problems", ()) if isinstance(report, dict) else report
-    return tuple(found)
+    failure = [{"message": report["failure"]}] if report.get("failure") else []
+    return (*failure, *report.get("problems", ()), *report.get("rejections", ()))
 
 
 async def _ask_agents(layout: Layout, instance: Instance) -> list[tuple[NodeStatus, list[ProcessRecord]]]:

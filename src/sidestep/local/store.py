@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from sidestep.api.meta import ResourceKey
-from sidestep.api.parse import Resource, Resources, parse_documents
+from sidestep.api.parse import Parsed, Resources, parse_documents
 from sidestep.local.errors import BadDataError
 from sidestep.local.files import write_atomically
 from sidestep.local.layout import Layout
@@ -31,7 +31,7 @@ class Store:
         self._folder = layout.resources
         self._lock = layout.resources_lock
         self._cache: dict[Path, tuple[_Stamp, Document]] = {}
-        self._typed: dict[Path, Resource | None] = {}
+        self._typed: dict[Path, Parsed | None] = {}
 
     @property
     def folder(self) -> Path:
@@ -56,8 +56,8 @@ class Store:
     def read(self) -> tuple[dict[ResourceKey, Document], Resources]:
         """Every resource, as written and as the mesh sees it; what is not valid is left out of the latter."""
         documents = self.all()
-        typed = [t for key in documents if (t := self._typed.get(self.path_of(key))) is not None]
-        return documents, Resources.of(typed)
+        parsed = [p for key in documents if (p := self._typed.get(self.path_of(key))) is not None]
+        return documents, Resources.of(p.resource for p in parsed)
 
     def all(self, kind: str | None = None) -> dict[ResourceKey, Document]:
         """Every resource, or those of one kind; views, not copies."""
@@ -119,7 +119,7 @@ class Store:
             raise BadDataError(f"{path} is not a resource: {error}") from error
         self._cache[path] = (stamp, document)
         result = parse_documents(text, file=str(path))
-        self._typed[path] = result.resources[0].resource if result.resources else None
+        self._typed[path] = result.resources[0] if result.resources else None
         return document
 
 

@@ -1,0 +1,125 @@
+"""Exit codes and sentences, without root."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.exceptions import Abort
+
+from sidestep.cli.commands import NAMES
+from sidestep.cli.main import explain, run
+from sidestep.local.errors import (
+    BadDataError,
+    ExitCode,
+    LocalError,
+    NoPermissionError,
+    OperatingSystemError,
+    UnavailableError,
+    error_of,
+)
+
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: a, labels: {app: a}}
+spec: {containers: [{name: main, image: none, command: [sleep, infinity]}]}
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SIDESTEP_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["nonsense"], 64),
+        (["up", "--nodes", "many"], 64),
+        (["get"], 64),
+        (["get", "nonsense"], 65),
+        (["get", "pod", "none"], 66),
+        (["apply"], 64),
+        (["apply", "-f", "/does/not/exist.yaml"], 66),
+        (["delete", "pod"], 64),
+        (["delete", "pod", "none"], 66),
+        (["status"], 69),
+        (["restart", "node-1"], 69),
+        (["exec", "a", "--", "true"], 69),
+        (["logs", "none"], 66),
+        (["version"], 0),
+        (["--help"], 0),
+        (["up", "--help"], 0),
+    ],
+)
+def test_exit_codes(state: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int) -> None:
+    assert run(arguments) == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_errors_are_one_sentence(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["status"])
+    error = capsys.readouterr().err
+    assert error.startswith("sidestep: no mesh is up with the state folder ")
+    assert error.count("\n") == 1
+
+
+def test_a_state_folder_too_deep(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["get", "pods", "--state-dir", "/tmp/" + "x" * 100]) == 64
+    assert "too long a path" in capsys.readouterr().err
+
+
+def test_apply_and_get_need_no_running_mesh(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = state / "pod.yaml"
+    file.write_text(POD)
+    assert run(["apply", "-f", str(file)]) == 0
+    assert run(["apply", "-f", str(file)]) == 0
+    assert capsys.readouterr().out == "pod default/a created\npod default/a unchanged\n"
+    assert run(["get", "po", "a", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["metadata"]["labels"] == {"app": "a"}
+    assert run(["get", "pods", "-o", "wide"]) == 0
+    assert capsys.readouterr().out.split()[:7] == ["NAME", "READY", "STATUS", "RESTARTS", "MESH", "AGE", "IP"]
+    assert run(["delete", "-f", str(file)]) == 0
+    assert run(["get", "pods"]) == 0
+    assert "no pods in namespace default" in capsys.readouterr().err
+
+
+def test_bad_manifests_are_65_and_change_nothing(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = state / "pod.yaml"
+    file.write_text(POD + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: many}]}\n")
+    assert run(["apply", "-f", str(file)]) == 65
+    assert f"{file}:" in capsys.readouterr().err
+    assert run(["get", "pods"]) == 0
+    assert "no pods" in capsys.readouterr().err
+
+
+def test_what_errors_become() -> None:
+    assert explain(BadDataError("bad")) == ("bad", 65)
+    assert explain(NoPermissionError("no")) == ("no", 77)
+    assert explain(Abort()) == ("interrupted", 130)
+    assert explain(PermissionError(13, "Permission denied", "/x")) == ("no permission for /x: run as root", 77)
+    assert explain(OSError(28, "No space left on device", "/x")) == ("/x: No space left on device", 71)
+
+
+@pytest.mark.parametrize("kind", [BadDataError, UnavailableError, OperatingSystemError, NoPermissionError])
+def test_an_error_survives_the_way_through_an_exit_code(kind: type[LocalError]) -> None:
+    assert type(error_of(kind.code, "text")) is kind
+    assert error_of(1, "text").code is ExitCode.FAILURE
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in sorted(NAMES):
+        assert run([name, "--help"]) == 0
+        assert "Usage" in capsys.readouterr().out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys\nfrom sidestep.cli.main import run\nrun(['--help'])\n"
+        "heavy = {'grpc', 'pyroute2', 'cryptography', 'httpx', 'sidestep.wire'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=30)
