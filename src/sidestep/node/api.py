@@ -12,6 +12,7 @@ import grpc.aio
 import structlog
 from google.protobuf.message import Message
 
+from sidestep.envoy.bootstrap import check_socket_path
 from sidestep.node.capture import CaptureError
 from sidestep.node.enrolment import EnrolmentError
 from sidestep.node.pods import Pod
@@ -63,14 +64,8 @@ class AgentServer:
         self._server.add_registered_method_handlers("sidestep.agent.v1.Agent", self._handlers())
 
     async def start(self) -> None:
-        """Listens; a socket file that a killed agent left is replaced."""
-        self._socket.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            self._server.add_insecure_port(f"unix:{self._socket}")
-            await self._server.start()
-        finally:
-            os.umask(before)
+        """Listens."""
+        await listen_on_socket(self._server, self._socket)
 
     async def stop(self) -> None:
         """Lets running calls end for a second."""
@@ -97,6 +92,18 @@ class AgentServer:
 
     async def _restart(self, _: agent.RestartRequest) -> Message:
         return await self._operations.restart()
+
+
+async def listen_on_socket(server: grpc.aio.Server, socket: Path) -> None:
+    """Starts `server` on a socket that only its owner can open; a file that a killed agent left is replaced."""
+    check_socket_path(socket)
+    socket.unlink(missing_ok=True)
+    before = os.umask(0o177)
+    try:
+        server.add_insecure_port(f"unix:{socket}")
+        await server.start()
+    finally:
+        os.umask(before)
 
 
 def _handler(request_type: type[Message], method: Callable[..., Awaitable[Message]]) -> grpc.RpcMethodHandler[Any, Any]:

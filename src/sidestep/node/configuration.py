@@ -51,7 +51,7 @@ class ProxyConfiguration:
 
     def publish_base(self) -> None:
         """Base clusters and the present pods' listeners; from now on Envoy is told what does not exist, too."""
-        self._cache.replace(
+        self._cache.update(
             pb.CLUSTER, [Resource.of(each.name, each) for each in node_proxy.static_clusters(self._settings)]
         )
         self._publish_listeners()
@@ -159,7 +159,7 @@ class ProxyConfiguration:
                 made = destinations.destination_cluster(self._settings, found)
                 assignment = destinations.load_assignment(self._settings, found, self._local)
                 self._cache.update(pb.CLUSTER_LOAD_ASSIGNMENT, [Resource.of(cluster, assignment)])
-                self._cache.update(pb.CLUSTER, [Resource.of(cluster, made)])
+                self._cache.update(pb.CLUSTER, [Resource.of(cluster, made, named_only=True)])
                 return True
             case Refused():
                 _log.info("destination.refused", destination=cluster, reason=found.reason)

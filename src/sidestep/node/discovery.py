@@ -8,7 +8,8 @@ from sidestep.node.configuration import ProxyConfiguration
 from sidestep.node.translator import names
 from sidestep.wire import envoy as pb
 from sidestep.xds.cache import Cache
-from sidestep.xds.server import Absent, Answer, Pending
+from sidestep.xds.peer import Absent, Answer, Pending
+from sidestep.xds.resource import Resource
 
 
 class Discovery:
@@ -22,28 +23,28 @@ class Discovery:
         self._configuration = configuration
         self._certificates = certificates
 
-    async def resolve(self, type_url: str, name: str, node_id: str) -> Answer:
+    async def resolve(self, type_url: str, name: str, node_id: str) -> Resource | Answer:
         """Called for each name that is not in the cache."""
         del node_id
         if type_url in {pb.CLUSTER, pb.CLUSTER_LOAD_ASSIGNMENT}:
             settled = self._configuration.ask_destination(name)
-            return self._cache.get(type_url, name) or (Absent() if settled else Pending())
+            return self._cache.get(type_url, name) or (Absent if settled else Pending)
         if type_url == pb.SECRET:
             return self._secret(name)
-        return Pending()
+        return Pending
 
     def released(self, type_url: str, name: str) -> None:
         """Nobody subscribes to it any more; destinations are few and may be asked for again, so they stay."""
 
     def _secret(self, name: str) -> Answer:
         if name == names.TRUST_BUNDLE:
-            return Pending()
+            return Pending
         identity = names.parse_certificate(name)
         try:
             wanted = SpiffeId.parse(identity or "")
         except InvalidSpiffeIdError:
-            return Absent()
+            return Absent
         if not self._configuration.holds(str(wanted)):
-            return Absent()
+            return Absent
         self._certificates.want(wanted)
-        return Pending()
+        return Pending

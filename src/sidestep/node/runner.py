@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+import grpc.aio
 import structlog
 
 from sidestep.envoy.errors import EnvoyError
@@ -23,7 +24,7 @@ from sidestep.identity.errors import IdentityError, SigningUnavailableError
 from sidestep.identity.join import NodeCredentials, join
 from sidestep.identity.manager import CertificateManager
 from sidestep.identity.spiffe import SpiffeId
-from sidestep.node.api import AgentServer
+from sidestep.node.api import AgentServer, listen_on_socket
 from sidestep.node.companion import Companion
 from sidestep.node.configuration import ProxyConfiguration
 from sidestep.node.discovery import Discovery
@@ -44,6 +45,7 @@ from sidestep.xds.client import WILDCARD, DeltaClient
 from sidestep.xds.server import DeltaServer
 
 KNOWN_SECONDS = 10.0
+XDS_ORDER = (pb.CLUSTER, pb.CLUSTER_LOAD_ASSIGNMENT, pb.SECRET, pb.EXTENSION_CONFIG, pb.LISTENER)
 
 _log = structlog.get_logger()
 
@@ -148,13 +150,7 @@ class Agent:
             self.cache.mark_complete(type_url)
         if remembered:
             self._mesh_complete()
-        xds = DeltaServer(
-            self.cache,
-            on_demand=Discovery(self.cache, self.configuration, self.certificates),
-            on_nack=self.rejections.rejected,
-            on_ack=self.rejections.accepted,
-        )
-        server = await xds.serve_unix(self.options.xds_socket)
+        server = await self._serve_xds()
         api = AgentServer(self.options.agent_socket, self)
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -180,6 +176,21 @@ class Agent:
             for task in running:
                 task.cancel()
         await server.stop(0)
+
+    async def _serve_xds(self) -> grpc.aio.Server:
+        """On a Unix socket: Envoy's private keys pass through it."""
+        xds = DeltaServer(
+            self.cache,
+            on_demand=Discovery(self.cache, self.configuration, self.certificates),
+            order=XDS_ORDER,
+            companions={pb.CLUSTER: pb.CLUSTER_LOAD_ASSIGNMENT},
+            on_nack=self.rejections.rejected,
+            on_ack=self.rejections.accepted,
+        )
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers(xds.handlers())
+        await listen_on_socket(server, self.options.xds_socket)
+        return server
 
     async def _follow_controller(self) -> None:
         """Joins, then follows the mesh for ever."""

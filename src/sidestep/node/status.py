@@ -10,6 +10,7 @@ import structlog
 from sidestep.envoy.options import EnvoyProcess
 from sidestep.node.pods import Pod
 from sidestep.wire import agent
+from sidestep.xds.peer import Ack, Nack
 
 _log = structlog.get_logger()
 
@@ -28,16 +29,18 @@ class Rejections:
     def __init__(self) -> None:
         self._by_resource: dict[tuple[str, str], Rejection] = {}
 
-    def rejected(self, type_url: str, names: Iterable[str], message: str) -> None:
+    def rejected(self, nack: Nack) -> None:
         """Envoy answered NACK."""
-        for name in names:
-            self._by_resource[type_url, name] = Rejection(type_url=type_url, resource=name, message=message)
-            _log.error("envoy.rejected", type_url=type_url, resource=name, reason=message)
+        for name in nack.versions:
+            self._by_resource[nack.type_url, name] = Rejection(
+                type_url=nack.type_url, resource=name, message=nack.message
+            )
+            _log.error("envoy.rejected", type_url=nack.type_url, resource=name, reason=nack.message)
 
-    def accepted(self, type_url: str, names: Iterable[str]) -> None:
+    def accepted(self, ack: Ack) -> None:
         """Envoy answered ACK."""
-        for name in names:
-            self._by_resource.pop((type_url, name), None)
+        for name in (*ack.versions, *ack.removed):
+            self._by_resource.pop((ack.type_url, name), None)
 
     def __iter__(self) -> Iterator[Rejection]:
         return iter(tuple(self._by_resource.values()))
