@@ -6,16 +6,21 @@ import asyncio
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import dns.message
 import dns.rcode
+import dns.rdatatype
 import dns.rrset
+import grpc.aio
 import pytest
 
 from sidestep.mesh.model import NetworkAddress, Service, Workload
+from sidestep.mesh.wds import encode_service
 from sidestep.node.capture import Mode, apply_capture
 from sidestep.node.dns.captures import Capture, Captures
 from sidestep.node.dns.directory import Directory
@@ -24,6 +29,10 @@ from sidestep.node.dns.framing import receive_message, send_message
 from sidestep.node.dns.metrics import DnsMetrics
 from sidestep.node.dns.sockets import Location, listen
 from sidestep.node.namespaces import run_in_namespace
+from sidestep.wire import agent, istio
+from sidestep.xds.cache import Cache
+from sidestep.xds.resource import Resource
+from sidestep.xds.server import DeltaServer
 
 pytestmark = pytest.mark.live
 
@@ -34,6 +43,10 @@ POD_ADDRESSES = ("10.213.77.2", "fd13:77::2")
 RESOLVERS = ("10.213.77.1", "fd13:77::1")
 CLUSTER_DNS = "127.53.77.1"
 HOST = "server.shop.svc.cluster.local"
+
+
+def service(address: str) -> Service:
+    return Service(name="server", namespace="shop", hostname=HOST, addresses=(NetworkAddress(address=address),))
 
 
 def ip(*arguments: str) -> str:
@@ -69,7 +82,8 @@ class Outside:
         message = dns.message.from_wire(query)
         self.asked.append((peer, message.question[0].name.to_text()))
         response = dns.message.make_response(message)
-        response.answer.append(dns.rrset.from_text(message.question[0].name, 60, "IN", "A", "192.0.2.1"))
+        if message.question[0].rdtype == dns.rdatatype.A:
+            response.answer.append(dns.rrset.from_text(message.question[0].name, 60, "IN", "A", "192.0.2.1"))
         return response.to_wire()
 
     async def serve_udp(self, datagrams: socket.socket) -> None:
@@ -105,9 +119,7 @@ async def outside() -> AsyncIterator[Outside]:
 @asynccontextmanager
 async def capturing(*captures: Capture) -> AsyncIterator[Captures]:
     directory = Directory()
-    directory.put(
-        Service(name="server", namespace="shop", hostname=HOST, addresses=(NetworkAddress(address="10.96.0.10"),))
-    )
+    directory.put(service("10.96.0.10"))
     directory.put(Workload(uid="local", name="local", namespace="shop", addresses=("127.0.0.1",)))
     async with asyncio.TaskGroup() as group:
         made = Captures(directory, group, domain="cluster.local", metrics=DnsMetrics(), limits=Limits(total_seconds=2))
@@ -190,6 +202,30 @@ async def test_the_rest_is_asked_outside_from_the_pods_own_address(resolver: str
 
 
 @pytest.mark.usefixtures("namespaces")
+async def test_the_c_library_resolves_as_in_any_cluster(tmp_path: Path) -> None:
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text(
+        "search shop.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n"
+        + "".join(f"nameserver {resolver}\n" for resolver in RESOLVERS)
+    )
+    script = f"mount --bind {resolv_conf} /etc/resolv.conf && exec getent ahosts $0"
+
+    async def getent(name: str) -> set[str]:
+        command = ["ip", "netns", "exec", POD, "sh", "-c", script, name]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(10):
+            output, _ = await process.communicate()
+        return {line.split()[0] for line in output.decode().splitlines()}
+
+    async with outside() as upstream, capturing(CAPTURE):
+        apply_capture(POD_PATH, Mode.CAPTURE)
+        for name in ("server", "server.shop", "server.shop.svc", HOST, f"{HOST}."):
+            assert await getent(name) == {"10.96.0.10"}
+        assert upstream.asked == []
+        assert await getent("www.example.com.") == {"192.0.2.1"}
+
+
+@pytest.mark.usefixtures("namespaces")
 async def test_nobody_answers_outside() -> None:
     async with capturing(CAPTURE):
         apply_capture(POD_PATH, Mode.CAPTURE)
@@ -251,3 +287,78 @@ async def test_the_nodes_cluster_dns_knows_who_asks_and_what_does_not_exist() ->
                     answer, peer = await loop.sock_recvfrom(client, 4096)
                 assert peer == (CLUSTER_DNS, 53)
                 assert dns.message.from_wire(answer).rcode() == rcode
+
+
+def encoded(address: str) -> Resource:
+    made = service(address)
+    return Resource.of(made.key, encode_service(made))
+
+
+@asynccontextmanager
+async def agent_at(path: Path, cache: Cache) -> AsyncIterator[None]:
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers(DeltaServer(cache).handlers())
+    server.add_insecure_port(f"unix:{path}")
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(0)
+
+
+@asynccontextmanager
+async def dns_process(path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "sidestep", "dns", "--node", "node-1", "--xds-socket", str(path)
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def ask_cluster(name: str) -> str:
+    """The address, or the code of an answer without one; "" when nobody answers."""
+    query = dns.message.make_query(name, "A").to_wire()
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.setblocking(False)
+        client.connect((CLUSTER_DNS, 53))
+        try:
+            async with asyncio.timeout(0.5):
+                await loop.sock_sendall(client, query)
+                message = dns.message.from_wire(await loop.sock_recv(client, 4096))
+        except (ConnectionRefusedError, TimeoutError):
+            return ""
+    return address_in(message) if message.answer else dns.rcode.to_text(message.rcode())
+
+
+async def until_answer(name: str, answer: str) -> None:
+    async with asyncio.timeout(15):
+        while await ask_cluster(name) != answer:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+
+
+async def test_the_process_follows_its_agent_and_goes_on_without_it(tmp_path: Path) -> None:
+    path, cache = tmp_path / "xds.sock", Cache()
+    capture = agent.PodCapture(listen_address=CLUSTER_DNS, resolvers=[CLUSTER_DNS])
+    async with dns_process(path) as process:
+        cache.update(istio.ADDRESS, [encoded("10.96.0.1")])
+        cache.update(agent.POD_CAPTURE, [Resource.of("node", capture)])
+        cache.mark_complete(istio.ADDRESS)
+        cache.mark_complete(agent.POD_CAPTURE)
+        async with agent_at(path, cache):
+            await until_answer(HOST, "10.96.0.1")
+            cache.update(istio.ADDRESS, [encoded("10.96.0.2")])
+            await until_answer(HOST, "10.96.0.2")
+        for _ in range(5):
+            assert await ask_cluster(HOST) == "10.96.0.2"
+            await asyncio.sleep(0.1)
+        cache.update(istio.ADDRESS, [], [f"shop/{HOST}"])
+        async with agent_at(path, cache):
+            await until_answer(HOST, "NXDOMAIN")
+        process.terminate()
+        async with asyncio.timeout(3):
+            assert await process.wait() == 0
