@@ -33,7 +33,7 @@ Watcher = Callable[[Change], None]
 @dataclass(slots=True)
 class _Type:
     resources: dict[str, Resource] = field(default_factory=dict)
-    # An alias may belong to several resources (hosts that share an address): the oldest one answers.
+    # An alias may belong to several resources (hosts that share an address).
     aliases: dict[str, dict[str, None]] = field(default_factory=dict)
     complete: bool = False
 
@@ -49,13 +49,17 @@ class Cache:
 
     def get(self, type_url: str, name: str) -> Resource | None:
         """The resource with this name or, failing that, with this alias."""
+        return next(iter(self.find(type_url, name)), None)
+
+    def find(self, type_url: str, name: str) -> tuple[Resource, ...]:
+        """The resource with this name or, failing that, all that have this alias."""
         kept = self._types.get(type_url)
         if kept is None:
-            return None
+            return ()
         found = kept.resources.get(name)
-        if found is None and (owners := kept.aliases.get(name)):
-            found = kept.resources[next(iter(owners))]
-        return found
+        if found is not None:
+            return (found,)
+        return tuple(kept.resources[owner] for owner in kept.aliases.get(name, ()))
 
     def snapshot(self, type_url: str) -> tuple[Resource, ...]:
         """All resources of the type."""
