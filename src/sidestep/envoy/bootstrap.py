@@ -16,12 +16,9 @@ from sidestep.wire import envoy as pb
 XDS_CLUSTER = "xds"
 MAXIMUM_SOCKET_PATH = 107
 """Bytes; the kernel's limit for the path of a Unix socket."""
-UNLIMITED_CONNECTIONS = 2**31 - 1
 DEFAULT_RUNTIME: Mapping[str, bool | int | str] = {
     # a half-closed connection keeps its other direction through HTTP/2 streams as well
     "envoy.reloadable_features.allow_multiplexed_upstream_half_close": True,
-    # file descriptors are the limit, and the supervisor sets that; said here so that Envoy does not warn
-    "overload.global_downstream_max_connections": UNLIMITED_CONNECTIONS,
 }
 
 
