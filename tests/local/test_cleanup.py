@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from sidestep.local import cleanup
+from sidestep.local.claim import claim
+from sidestep.local.errors import UsageError
 from sidestep.local.layout import INSTANCE_VARIABLE, Layout
 
 
@@ -26,21 +28,32 @@ def test_processes_are_found_by_their_marker_and_nobody_else_is() -> None:
 
 def test_erase_leaves_what_is_not_ours(tmp_path: Path) -> None:
     layout = Layout.of(tmp_path)
+    claim(layout)
     (tmp_path / "notes.txt").write_text("mine")
     for folder in (layout.resources, layout.controller, layout.run, layout.logs):
         folder.mkdir(parents=True)
         (folder / "file").write_text("x")
     cleanup.erase(layout, keep=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "resources", "controller"}
+    assert {path.name for path in tmp_path.iterdir()} == {".sidestep", "notes.txt", "resources", "controller"}
     cleanup.erase(layout, keep=False)
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt"}
 
 
 def test_an_empty_state_folder_goes_as_well(tmp_path: Path) -> None:
     layout = Layout.of(tmp_path / "state")
-    layout.run.mkdir(parents=True)
+    claim(layout)
+    layout.run.mkdir()
     cleanup.erase(layout, keep=False)
     assert not layout.state_dir.exists()
+
+
+def test_a_folder_of_somebody_else_is_neither_taken_nor_emptied(tmp_path: Path) -> None:
+    layout = Layout.of(tmp_path)
+    layout.resources.mkdir()
+    with pytest.raises(UsageError, match="not a state folder"):
+        claim(layout)
+    cleanup.erase(layout, keep=False)
+    assert layout.resources.exists()
 
 
 def test_shared_memory_of_dead_envoys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

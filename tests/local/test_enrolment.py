@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -25,7 +26,7 @@ class FakeAgent:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         server = grpc.aio.server()
-        handlers = {
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "Enrol": grpc.unary_unary_rpc_method_handler(
                 self._enrol, agent.EnrolRequest.FromString, agent.EnrolResponse.SerializeToString
             ),
@@ -44,7 +45,7 @@ class FakeAgent:
     async def annotate(self, enrolled: bool) -> None:
         self.events.append("annotated" if enrolled else "annotation gone")
 
-    async def _enrol(self, request: agent.EnrolRequest, context: grpc.aio.ServicerContext) -> agent.EnrolResponse:
+    async def _enrol(self, request: agent.EnrolRequest, context: Any) -> agent.EnrolResponse:
         if self.refuse:
             self.refuse -= 1
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "not yet")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sidestep.cli.arguments import STATE_DIR, StateDir, running
+from sidestep.local.errors import UsageError
 from sidestep.local.layout import Layout
 
 _Files = Annotated[
@@ -48,7 +50,7 @@ def up(
         nodes=nodes,
         mesh=not no_mesh,
         trust_domain=trust_domain,
-        certificate_lifetime=certificate_lifetime,
+        certificate_lifetime=_duration(certificate_lifetime) if certificate_lifetime else None,
         force_hbone=force_hbone,
         ca_folder=ca_folder.resolve() if ca_folder else None,
         concurrency=concurrency,
@@ -61,6 +63,15 @@ def up(
             local_daemon.start_detached(layout, options, listener=listener, wait=wait)
         else:
             local_daemon.run_in_foreground(layout, options, listener=listener, wait=wait)
+
+
+def _duration(text: str) -> dt.timedelta:
+    from sidestep.identity.duration import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--certificate-lifetime: {error}") from error
 
 
 def down(

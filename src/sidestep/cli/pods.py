@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sidestep.cli.arguments import STATE_DIR, Namespace, StateDir, running
-from sidestep.local.errors import NoInputError, OperatingSystemError, UnavailableError, UsageError
+from sidestep.local.errors import NoInputError, OperatingSystemError, UnavailableError
 from sidestep.local.layout import Layout
 
 if TYPE_CHECKING:
@@ -53,7 +53,9 @@ def execute(
 
 
 def logs(
-    target: Annotated[str, typer.Argument(help="A pod, deploy/NAME, or a process: controller, node-1, runtime.")],
+    target: Annotated[
+        str, typer.Argument(help="A pod, deploy/NAME, or a process: controller, node-1, node-1/envoy, node-1/dns.")
+    ],
     namespace: Namespace = "default",
     container: _Container = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is added.")] = False,
@@ -78,9 +80,9 @@ def resolve_pod(store: Store, target: str, namespace: str) -> str:
 
     prefix, separator, name = target.partition("/")
     info = lookup(prefix) if separator else None
+    if separator and (info is None or info.kind not in ("Pod", "Deployment")):
+        raise NoInputError(f"{target!r} is neither a pod nor deploy/NAME")
     kind = info.kind if info is not None else "Pod"
-    if separator and kind not in ("Pod", "Deployment"):
-        raise UsageError(f"{target!r} is neither a pod nor deploy/NAME")
     name = name if separator else target
     resource = store.get(ResourceKey(kind=kind, namespace=namespace, name=name))
     if resource is None:
@@ -131,8 +133,7 @@ def _log(layout: Layout, target: str, namespace: str, container: str) -> Path:
     try:
         pod = resolve_pod(Store(layout), target, namespace)
     except NoInputError:
-        candidates = (layout.logs / f"{target}.log", layout.node(target) / "envoy.log")
-        found = next((path for path in candidates if path.exists()), None)
+        found = next((path for path in layout.process_logs(target) if path.exists()), None)
         if found is None:
             names = ", ".join(sorted(path.stem for path in layout.logs.glob("*.log"))) or "none yet"
             raise NoInputError(

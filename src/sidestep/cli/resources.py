@@ -31,6 +31,7 @@ def apply(file: _Files = None, state_dir: StateDir = STATE_DIR) -> None:
     """Create or change resources. Nothing is changed if any of them is wrong."""
     from sidestep.local import instance
     from sidestep.local.apply import apply as apply_manifests
+    from sidestep.local.claim import claim
     from sidestep.local.manifests import describe, read_manifests
     from sidestep.local.store import Store
 
@@ -40,6 +41,7 @@ def apply(file: _Files = None, state_dir: StateDir = STATE_DIR) -> None:
     manifests = read_manifests(file)
     for problem in manifests.ignored:
         sys.stderr.write(f"warning: {describe(problem)}\n")
+    claim(layout)
     _tell(apply_manifests(Store(layout), manifests.resources, instance.load(layout.instance_file)))
 
 
@@ -53,14 +55,14 @@ def delete(
     """Delete resources, and wait until their pods have ended."""
     from sidestep.local.apply import delete as delete_resources
     from sidestep.local.apply import wait_gone
-    from sidestep.local.manifests import key_of, read_manifests
+    from sidestep.local.manifests import read_manifests
     from sidestep.local.runtime_lock import is_running
     from sidestep.local.store import Store
 
     layout = Layout.of(state_dir)
     store = Store(layout)
     if file and not kind:
-        keys = [key_of(parsed) for parsed in read_manifests(file).resources]
+        keys = [parsed.resource.key for parsed in read_manifests(file).resources]
     elif kind and name and not file:
         keys = [_key(_kind(kind), namespace, name)]
     else:

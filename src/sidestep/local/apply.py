@@ -12,7 +12,6 @@ from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Parsed
 from sidestep.local.errors import BadDataError, UnavailableError
 from sidestep.local.instance import Instance
-from sidestep.local.manifests import key_of
 from sidestep.local.merge import Document, merge, terminating, user_part
 from sidestep.local.service_addresses import ServiceRanges, addresses_of, with_addresses
 from sidestep.local.store import Store
@@ -34,7 +33,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
 def apply(store: Store, resources: Sequence[Parsed], instance: Instance | None) -> tuple[Applied, ...]:
     """Write them all, Namespaces first; nothing is written if one of them cannot be."""
     # Namespaces have no namespace: they sort first
-    ordered = sorted(resources, key=lambda parsed: key_of(parsed).kind != "Namespace")
+    ordered = sorted(resources, key=lambda parsed: parsed.resource.key.kind != "Namespace")
     with store.locked():
         _check_namespaces(store, ordered)
         ranges = _ranges(store, instance)
@@ -74,7 +73,7 @@ def ensure_namespace(store: Store, name: str) -> None:
 
 
 def _apply_one(store: Store, parsed: Parsed, ranges: ServiceRanges | None) -> Applied:
-    key = key_of(parsed)
+    key = parsed.resource.key
     existing = store.get(key)
     document = merge(existing, parsed.document, namespace=key.namespace, now=now())
     if key.kind == "Service" and ranges is not None:
@@ -106,9 +105,9 @@ def _delete_one(store: Store, key: ResourceKey, *, running: bool) -> bool:
 
 def _check_namespaces(store: Store, resources: Sequence[Parsed]) -> None:
     known = {key.name for key in store.all("Namespace")} | set(BASE_NAMESPACES)
-    known |= {key_of(parsed).name for parsed in resources if key_of(parsed).kind == "Namespace"}
+    known |= {parsed.resource.key.name for parsed in resources if parsed.resource.key.kind == "Namespace"}
     for parsed in resources:
-        namespace = key_of(parsed).namespace
+        namespace = parsed.resource.key.namespace
         if namespace and namespace not in known:
             raise BadDataError(
                 f"{parsed.file}:{parsed.line}: there is no namespace {namespace!r}; add a Namespace resource of that "

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from sidestep.local import namespaces, network
+from sidestep.local.claim import is_claimed, release
 from sidestep.local.errors import OperatingSystemError
 from sidestep.local.layout import INSTANCE_VARIABLE, Layout
 from sidestep.local.processes import is_alive
@@ -60,6 +61,8 @@ def clean(layout: Layout, *, say: Callable[[str], None] = lambda _: None) -> boo
 
 def erase(layout: Layout, *, keep: bool) -> None:
     """Empty the state folder of what the runtime made. `keep`: the certificate authority and the resources stay."""
+    if not is_claimed(layout):
+        return
     ours = ["instance.json", "controller", "join-tokens", "nodes", "pods", "run", "logs", "resources"]
     for name in ours:
         path = layout.state_dir / name
@@ -69,8 +72,10 @@ def erase(layout: Layout, *, keep: bool) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    with suppress(OSError):
-        layout.state_dir.rmdir()
+    if not keep:
+        release(layout)
+        with suppress(OSError):
+            layout.state_dir.rmdir()
 
 
 def _end_all(instance_id: str, pids: frozenset[int]) -> None:

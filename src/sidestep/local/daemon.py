@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from sidestep.local import cleanup
+from sidestep.local.claim import claim
 from sidestep.local.errors import LocalError, UnavailableError, error_of
 from sidestep.local.layout import Layout
 from sidestep.local.options import UpOptions
@@ -28,6 +29,7 @@ _POLL = 0.05
 
 def run(layout: Layout, options: UpOptions, *, listener: Listener, wait: float | None = None) -> None:
     """Bring everything up and stay until SIGINT or SIGTERM; then nothing of it runs any more."""
+    claim(layout)
     with only_runtime(layout):
         progress = Progress(layout.progress, listener=listener)
         try:
@@ -56,6 +58,7 @@ def start_detached(layout: Layout, options: UpOptions, *, listener: Listener, wa
     if is_running(layout):
         with only_runtime(layout):
             pass
+    claim(layout)
     layout.logs.mkdir(parents=True, exist_ok=True)
     layout.progress.unlink(missing_ok=True)
     log = layout.logs / "runtime.log"
@@ -127,8 +130,9 @@ def _command(layout: Layout, options: UpOptions) -> list[str]:
     command += [f"--nodes={options.nodes}", f"--trust-domain={options.trust_domain}"]
     if not options.mesh:
         command.append("--no-mesh")
-    if options.certificate_lifetime:
-        command.append(f"--certificate-lifetime={options.certificate_lifetime}")
+    if options.certificate_lifetime is not None:
+        milliseconds = round(options.certificate_lifetime.total_seconds() * 1000)
+        command.append(f"--certificate-lifetime={milliseconds}ms")
     if options.force_hbone:
         command.append("--force-hbone")
     if options.ca_folder is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from sidestep.local import cleanup, launch, namespaces
+from sidestep.local import cleanup, namespaces
 from sidestep.local.agent_client import AgentClient
 from sidestep.local.errors import LocalError
 from sidestep.local.instance import Instance, NodePlan
@@ -120,7 +120,7 @@ async def _ask_agent(layout: Layout, instance: Instance, name: str) -> tuple[Nod
     else:
         ready, reason, connected = answer.ready, answer.reason, answer.controller_connected
         rejections = tuple(f"{r.type_url} {r.resource}: {r.message}" for r in answer.rejections)
-        records = [_envoy(plan, envoy) for envoy in answer.envoys]
+        records = [_envoy(layout, plan, envoy) for envoy in answer.envoys]
     finally:
         await client.close()
     status = NodeStatus(
@@ -136,16 +136,17 @@ async def _ask_agent(layout: Layout, instance: Instance, name: str) -> tuple[Nod
     return status, records
 
 
-def _envoy(plan: NodePlan, envoy: agent.EnvoyProcess) -> ProcessRecord:
-    admin = f"http://127.0.0.1:{launch.ENVOY_ADMIN_PORT}"
+def _envoy(layout: Layout, plan: NodePlan, envoy: agent.EnvoyProcess) -> ProcessRecord:
+    """A draining Envoy answers no admin call any more."""
+    admin = "" if envoy.draining else f"unix:{layout.envoy_admin(plan.name)}"
     return ProcessRecord(
         role="envoy",
         name=f"{plan.name}/{envoy.epoch}" + ("/draining" if envoy.draining else ""),
         pid=envoy.pid,
         since=started_at(envoy.pid),
         node=plan.name,
-        metrics=f"{admin}/stats/prometheus in {plan.namespace}",
-        admin=f"{admin} in {plan.namespace}",
+        metrics=f"{admin}:/stats/prometheus" if admin else "",
+        admin=admin,
     )
 
 

@@ -12,7 +12,6 @@ from sidestep.local.processes import ProcessPlan
 CONTROLLER_PORT = 15012
 JOIN_PORT = 15013
 NODE_METRICS_PORT = 15020
-ENVOY_ADMIN_PORT = 15000
 
 
 def controller(layout: Layout, instance: Instance, options: UpOptions) -> ProcessPlan:
@@ -27,10 +26,13 @@ def controller(layout: Layout, instance: Instance, options: UpOptions) -> Proces
         "--metrics-address=127.0.0.1",
         f"--metrics-port={instance.controller_metrics_port}",
         f"--join-tokens={layout.join_tokens}",
+        f"--domain={instance.domain}",
         f"--trust-domain={options.trust_domain}",
     ]
-    if options.certificate_lifetime:
-        arguments.append(f"--certificate-lifetime={options.certificate_lifetime}")
+    if options.certificate_lifetime is not None:
+        # the controller bounds what nodes ask for, and its own certificate: the same for all
+        milliseconds = round(options.certificate_lifetime.total_seconds() * 1000)
+        arguments.append(f"--certificate-lifetime={milliseconds}ms")
     if options.ca_folder is not None:
         arguments.append(f"--ca-folder={options.ca_folder}")
     return ProcessPlan(
@@ -63,11 +65,14 @@ def agent(layout: Layout, plan: NodePlan, options: UpOptions) -> ProcessPlan:
         f"--token-file={layout.join_tokens / plan.name}",
         *(f"--mesh-cidr={network}" for network in (*ranges, *ranges6)),
         f"--dns-address={plan.gateway}",
+        *(f"--outside={address}" for address in _gateways(instance)),
+        f"--domain={instance.domain}",
+        f"--metrics-address={plan.address}",
         f"--metrics-port={NODE_METRICS_PORT}",
         f"--trust-domain={options.trust_domain}",
     ]
-    if options.certificate_lifetime:
-        arguments.append(f"--certificate-lifetime={options.certificate_lifetime}")
+    if options.certificate_lifetime is not None:
+        arguments.append(f"--certificate-lifetime={options.certificate_lifetime.total_seconds():g}")
     if options.force_hbone:
         arguments.append("--force-hbone")
     if options.concurrency:
@@ -81,6 +86,12 @@ def agent(layout: Layout, plan: NodePlan, options: UpOptions) -> ProcessPlan:
         network_namespace=plan.namespace,
         metrics=f"http://{plan.address}:{NODE_METRICS_PORT}/metrics",
     )
+
+
+def _gateways(instance: Instance) -> list[str]:
+    """The nodes' own addresses on their pod bridges: inside the pods' ranges, but no pods."""
+    found = [str(plan.gateway) for plan in instance.node_plans()]
+    return found + ([str(plan.gateway6) for plan in instance.node_plans()] if instance.ipv6 else [])
 
 
 def _sidestep(command: str) -> list[str]:

@@ -13,7 +13,7 @@ STATE_DIR_VARIABLE = "SIDESTEP_STATE_DIR"
 INSTANCE_VARIABLE = "SIDESTEP_INSTANCE"
 MAXIMUM_SOCKET_PATH = 107
 """Bytes that fit into `sockaddr_un`, without the closing zero."""
-_LONGEST_SOCKET = "nodes/node-99/agent.sock"
+_LONGEST_SOCKET = "nodes/node-99/envoy/admin.sock"
 
 
 def instance_id(state_dir: Path) -> str:
@@ -100,6 +100,15 @@ class Layout:
 
     def agent_socket(self, node: str) -> Path:
         return self.node(node) / "agent.sock"
+
+    def envoy_admin(self, node: str) -> Path:
+        """The Unix socket of the admin interface of a node's Envoy."""
+        return self.node(node) / "envoy" / "admin.sock"
+
+    def process_logs(self, target: str) -> tuple[Path, ...]:
+        """Where `controller`, `node-1`, `node-1/envoy` or `node-1/dns` may have its log."""
+        node, separator, part = target.partition("/")
+        return (self.node(node) / f"{part}.log",) if separator else (self.logs / f"{target}.log",)
 
     def pod(self, namespace: str, name: str) -> Path:
         return self.state_dir / "pods" / namespace / name

@@ -8,12 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Parsed, Problem, parse_documents
-from sidestep.api.registry import lookup
 from sidestep.local.errors import BadDataError, NoInputError
 
-DEFAULT_NAMESPACE = "default"
 _SUFFIXES = (".yaml", ".yml", ".json")
 _STANDARD_INPUT = "-"
 
@@ -39,16 +36,6 @@ def read_manifests(paths: Iterable[Path]) -> Manifests:
     if errors:
         raise BadDataError("\n".join(describe(problem) for problem in errors))
     return Manifests(resources=tuple(resources), ignored=tuple(ignored))
-
-
-def key_of(parsed: Parsed) -> ResourceKey:
-    """Where the store keeps it; a kind without namespaces has an empty one."""
-    metadata = parsed.document["metadata"]
-    kind = str(parsed.document["kind"])
-    info = lookup(kind)
-    namespaced = info is None or info.namespaced
-    namespace = str(metadata.get("namespace") or DEFAULT_NAMESPACE) if namespaced else ""
-    return ResourceKey(kind=kind, namespace=namespace, name=str(metadata["name"]))
 
 
 def describe(problem: Problem) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import msgspec
@@ -16,8 +17,8 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     mesh: bool = True
     """False: pods, network and Services alone, nothing of the mesh (a baseline for comparisons)."""
     trust_domain: str = "cluster.local"
-    certificate_lifetime: str = ""
-    """As the controller takes it; empty for its default."""
+    certificate_lifetime: dt.timedelta | None = None
+    """Of workloads' certificates; None for the default."""
     force_hbone: bool = False
     """Encrypt between pods of one node as well."""
     ca_folder: Path | None = None

@@ -47,7 +47,8 @@ class Store:
 
     def path_of(self, key: ResourceKey) -> Path:
         """The file of a resource."""
-        return self._folder / key.kind / (key.namespace or _NO_NAMESPACE) / f"{key.name}.yaml"
+        path: Path = self._folder / key.kind / (key.namespace or _NO_NAMESPACE) / f"{key.name}.yaml"
+        return path
 
     def get(self, key: ResourceKey) -> Document | None:
         """A copy-free view of a resource: do not change it."""
