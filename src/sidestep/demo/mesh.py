@@ -96,17 +96,16 @@ class DemoMesh:
 
     def workloads(self) -> tuple[Workload, ...]:
         """The shop's pods."""
-        pods = [d for key, d in self._store.all().items() if key.kind == "Pod" and key.namespace == shop.NAMESPACE]
+        pods = [pod for key, pod in self._store.all("Pod").items() if key.namespace == shop.NAMESPACE]
         labels = [pod["metadata"].get("labels") or {} for pod in pods]
-        names = [label["app"] for label in labels]
+        names = [label.get("app", pod["metadata"]["name"]) for pod, label in zip(pods, labels, strict=True)]
         made = []
-        for pod, label in zip(pods, labels, strict=True):
-            name = label["app"]
+        for pod, label, name in zip(pods, labels, names, strict=True):
             annotations = pod["metadata"].get("annotations") or {}
             made.append(
                 Workload(
                     pod=pod["metadata"]["name"],
-                    label=f"{name} {label['version']}" if names.count(name) > 1 else name,
+                    label=f"{name} {label.get('version', '')}".strip() if names.count(name) > 1 else name,
                     application=name,
                     node=(pod.get("spec") or {}).get("nodeName", ""),
                     address=(pod.get("status") or {}).get("podIP", ""),
