@@ -1,0 +1,1 @@
+"""Resources of Istio, every field of their specs."""
