@@ -9,7 +9,9 @@ from collections.abc import Iterable
 
 @functools.lru_cache(maxsize=65536)
 def canonical_address(text: str) -> str | None:
-    """`FD00::0001` → `fd00::1`; None if it is no address."""
+    """`FD00::0001` → `fd00::1`; None if it is no address, or one with a zone."""
+    if "%" in text:
+        return None
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

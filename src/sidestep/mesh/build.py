@@ -14,7 +14,7 @@ from sidestep.mesh.membership import Membership
 from sidestep.mesh.model import Mesh, Workload
 from sidestep.mesh.peer_authentication import Mode, PeerPolicies, PeerPolicy
 from sidestep.mesh.policies import PolicyDefinition, authorization_policy
-from sidestep.mesh.service_entries import allocation_keys, endpoints_of, key_of, services_of
+from sidestep.mesh.service_entries import allocation_keys, endpoints_of, services_of
 from sidestep.mesh.services import choose, kubernetes_service
 from sidestep.mesh.settings import Condition, MeshSettings
 from sidestep.mesh.slices import PodName, SliceEndpoints, slice_endpoints
@@ -98,7 +98,7 @@ def _peer_policies(resources: Resources, settings: MeshSettings) -> PeerPolicies
             PeerPolicy(
                 name=resource.metadata.name,
                 namespace=resource.metadata.namespace,
-                created=resource.metadata.creation_timestamp or "",
+                created=resource.metadata.creation_timestamp,
                 selector=resource.spec.selector.match_labels if resource.spec.selector else {},
                 mode=Mode(resource.spec.mtls.mode) if resource.spec.mtls else Mode.UNSET,
                 port_modes={int(port): Mode(tls.mode) for port, tls in resource.spec.port_level_mtls.items()},
@@ -129,10 +129,9 @@ def _workloads(resources: Resources, membership: Membership, settings: MeshSetti
 
 def _entry_endpoints(resources: Resources, membership: Membership, settings: MeshSettings) -> Iterator[Workload]:
     for entry in resources.service_entries.values():
-        source = key_of(entry)
         for section, endpoint, hosts in endpoints_of(entry):
             candidates = (membership.services.get(f"{entry.metadata.namespace}/{host}") for host in hosts)
-            serving = [definition for definition in candidates if definition and definition.source == source]
+            serving = [definition for definition in candidates if definition and definition.source == entry.key]
             if not serving:
                 continue
             workload = entry_endpoint(section, entry.metadata, endpoint, serving, membership, settings)
@@ -146,6 +145,6 @@ def _sliced(resources: Resources, services: Mapping[str, ServiceDefinition], set
     pods_by_address: dict[str, PodName] = {}
     for name, pod in resources.pods.items():
         if not pod.spec.host_network:
-            for address in canonical_addresses([entry.ip for entry in pod.status.pod_i_ps] or [pod.status.pod_ip]):
+            for address in canonical_addresses(pod.addresses):
                 pods_by_address[address] = name
     return slice_endpoints(resources.endpoint_slices.values(), services, pods_by_address, settings)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
 from sidestep.api.meta import ResourceKey
 from sidestep.mesh.model import Port, Service
+from sidestep.mesh.settings import NEWEST
 
 
 class PortDefinition(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +26,7 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
 
     service: Service
     source: ResourceKey
-    created: str = ""
+    created: datetime | None = None
     ports: tuple[PortDefinition, ...] = ()
     selector: Mapping[str, str] = {}
     """Labels of the workloads that serve it; empty: endpoints are told otherwise."""
@@ -35,9 +37,9 @@ class ServiceDefinition(msgspec.Struct, frozen=True, kw_only=True):
         return self.service.key
 
     @property
-    def age(self) -> tuple[str, str, str]:
+    def age(self) -> tuple[datetime, str, str]:
         """Sorts the oldest first; without a date it counts as the newest."""
-        return (self.created or "~", self.source.namespace, self.source.name)
+        return (self.created or NEWEST, self.source.namespace, self.source.name)
 
 
 def ports_by_number(definition: ServiceDefinition, named: Mapping[str, int]) -> tuple[Port, ...]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
 from sidestep.api.meta import ResourceKey
 from sidestep.mesh.model import Action, Clause, Match, Policy, PolicyScope, Rule, StringMatch
 from sidestep.mesh.selectors import Selecting, SelectorIndex
-from sidestep.mesh.settings import Condition
+from sidestep.mesh.settings import NEWEST, Condition
 
 STATIC_STRICT = "istio_converted_static_strict"
 _CONVERTED = "converted_peer_authentication_"
@@ -39,8 +40,8 @@ class PeerPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     namespace: str
-    created: str = ""
-    """RFC 3339; one without a date counts as the newest."""
+    created: datetime | None = None
+    """One without a date counts as the newest."""
     selector: Mapping[str, str] = {}
     mode: Mode = Mode.UNSET
     port_modes: Mapping[int, Mode] = {}
@@ -51,9 +52,9 @@ class PeerPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.namespace}/{self.name}"
 
     @property
-    def age(self) -> tuple[str, str]:
+    def age(self) -> tuple[datetime, str]:
         """Sorts the oldest first, of equally old ones the first by name."""
-        return (self.created or "~", self.name)
+        return (self.created or NEWEST, self.name)
 
 
 class PeerPolicies:

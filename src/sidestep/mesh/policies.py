@@ -13,7 +13,6 @@ from collections.abc import Mapping
 import msgspec
 
 from sidestep.api.istio.authorization_policy import AuthorizationPolicy
-from sidestep.api.meta import ResourceKey
 from sidestep.mesh.model import Action, Match, Policy, PolicyScope, Rule
 from sidestep.mesh.policy_rules import layer4_rule
 from sidestep.mesh.settings import Condition, MeshSettings
@@ -98,5 +97,4 @@ def never_matches(rule: Rule) -> bool:
 
 
 def _condition(resource: AuthorizationPolicy, kind: str, *, status: bool, reason: str, message: str) -> Condition:
-    key = ResourceKey(kind="AuthorizationPolicy", namespace=resource.metadata.namespace, name=resource.metadata.name)
-    return Condition(resource=key, type=kind, status=status, reason=reason, message=message)
+    return Condition(resource=resource.key, type=kind, status=status, reason=reason, message=message)

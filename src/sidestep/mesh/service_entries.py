@@ -8,7 +8,6 @@ from sidestep.api.istio.service_entry import ServiceEntry
 from sidestep.api.istio.service_entry import ServicePort as EntryPort
 from sidestep.api.istio.workload_entry import WorkloadEntrySpec
 from sidestep.api.kubernetes.namespace import Namespace
-from sidestep.api.meta import ResourceKey
 from sidestep.mesh.addresses import canonical_block
 from sidestep.mesh.allocation import ipv6_of
 from sidestep.mesh.balancing import load_balancing
@@ -18,11 +17,6 @@ from sidestep.mesh.protocols import application_protocol
 from sidestep.mesh.settings import Condition, MeshSettings
 
 ALLOCATE_LABEL = "networking.istio.io/enable-autoallocate-ip"
-
-
-def key_of(entry: ServiceEntry) -> ResourceKey:
-    """Names the resource in conditions."""
-    return ResourceKey(kind="ServiceEntry", namespace=entry.metadata.namespace, name=entry.metadata.name)
 
 
 def allocation_keys(entry: ServiceEntry) -> Iterator[str]:
@@ -62,8 +56,8 @@ def services_of(
                 canonical=False,
                 private=_is_private(entry),
             ),
-            source=key_of(entry),
-            created=entry.metadata.creation_timestamp or "",
+            source=entry.key,
+            created=entry.metadata.creation_timestamp,
             ports=ports,
             selector=selector,
         )
@@ -130,4 +124,4 @@ def _allocation_key(entry: ServiceEntry, host: str) -> str:
 
 
 def _refused(entry: ServiceEntry, reason: str, message: str) -> Condition:
-    return Condition(resource=key_of(entry), type="Accepted", status=False, reason=reason, message=message)
+    return Condition(resource=entry.key, type="Accepted", status=False, reason=reason, message=message)

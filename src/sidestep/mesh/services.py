@@ -9,7 +9,6 @@ import msgspec
 from sidestep.api.kubernetes.namespace import Namespace
 from sidestep.api.kubernetes.service import Service as KubernetesService
 from sidestep.api.kubernetes.service import ServicePort
-from sidestep.api.meta import ResourceKey
 from sidestep.mesh.addresses import canonical_addresses
 from sidestep.mesh.balancing import load_balancing
 from sidestep.mesh.definitions import PortDefinition, ServiceDefinition
@@ -17,24 +16,20 @@ from sidestep.mesh.model import IpFamilies, NetworkAddress, Port, Service
 from sidestep.mesh.protocols import application_protocol
 from sidestep.mesh.settings import Condition, MeshSettings
 
-_NO_ADDRESS = "None"
-
 
 def kubernetes_service(
     resource: KubernetesService, namespace: Namespace | None, settings: MeshSettings
 ) -> ServiceDefinition | Condition:
     """The service, or why it is none of the mesh's."""
     metadata, spec = resource.metadata, resource.spec
-    key = ResourceKey(kind="Service", namespace=metadata.namespace, name=metadata.name)
     if spec.type == "ExternalName":
         return Condition(
-            resource=key,
+            resource=resource.key,
             type="Accepted",
             status=False,
             reason="ExternalName",
             message="left to DNS: applications resolve the external name, which the mesh then takes as any address",
         )
-    given = spec.cluster_i_ps or (spec.cluster_ip,)
     ports = tuple(_port(port) for port in spec.ports if port.protocol == "TCP")
     service = Service(
         name=metadata.name,
@@ -42,7 +37,7 @@ def kubernetes_service(
         hostname=f"{metadata.name}.{metadata.namespace}.svc.{settings.domain}",
         addresses=tuple(
             NetworkAddress(address=address, network=settings.network)
-            for address in canonical_addresses(address for address in given if address and address != _NO_ADDRESS)
+            for address in canonical_addresses(resource.addresses)
         ),
         ports=tuple(definition.port for definition in ports),
         load_balancing=load_balancing(
@@ -57,8 +52,8 @@ def kubernetes_service(
     )
     return ServiceDefinition(
         service=service,
-        source=key,
-        created=metadata.creation_timestamp or "",
+        source=resource.key,
+        created=metadata.creation_timestamp,
         ports=ports,
         selector=spec.selector,
     )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from sidestep.api.meta import ResourceKey
+
+NEWEST = datetime.max.replace(tzinfo=UTC)
+"""Stands for the age of a resource that has no date, where the oldest wins."""
 
 
 class MeshSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,8 +12,6 @@ from sidestep.mesh.definitions import ServiceDefinition
 from sidestep.mesh.model import Locality, Port, Workload
 from sidestep.mesh.settings import MeshSettings
 
-_SERVICE_LABEL = "kubernetes.io/service-name"
-
 PodName = tuple[str, str]
 
 
@@ -53,7 +51,7 @@ def slice_endpoints(
 def _service_of(
     item: EndpointSlice, services: Mapping[str, ServiceDefinition], settings: MeshSettings
 ) -> ServiceDefinition | None:
-    name, namespace = item.metadata.labels.get(_SERVICE_LABEL), item.metadata.namespace
+    name, namespace = item.service_name, item.metadata.namespace
     definition = services.get(f"{namespace}/{name}.{namespace}.svc.{settings.domain}")
     if definition is None or definition.selector or definition.source.kind != "Service":
         return None
@@ -62,7 +60,7 @@ def _service_of(
 
 def _ports(item: EndpointSlice, definition: ServiceDefinition) -> Iterator[Port]:
     """The slice's port of the same name is the target."""
-    numbers = {port.name or "": port.port for port in item.ports if port.protocol == "TCP"}
+    numbers = {port.name: port.port for port in item.ports if port.protocol == "TCP"}
     for candidate in definition.ports:
         target = numbers.get(candidate.name)
         if target:
@@ -101,11 +99,11 @@ def _workloads(
             network=settings.network,
             cluster_id=settings.cluster_id,
             trust_domain=settings.trust_domain,
-            node=endpoint.node_name or "",
+            node=endpoint.node_name,
             canonical_name=definition.service.name,
             canonical_revision="latest",
             workload_name=name,
             services={definition.key: ports},
-            healthy=endpoint.conditions.ready is not False,
-            locality=Locality(zone=endpoint.zone or ""),
+            healthy=endpoint.ready,
+            locality=Locality(zone=endpoint.zone),
         )

@@ -15,7 +15,6 @@ from sidestep.mesh.model import Locality, Port, Workload
 from sidestep.mesh.naming import canonical_name, canonical_revision, workload_of
 from sidestep.mesh.settings import MeshSettings
 
-_FINISHED = frozenset({"Succeeded", "Failed"})
 _NETWORK_LABEL = "topology.istio.io/network"
 _REGION_LABEL = "topology.kubernetes.io/region"
 _ZONE_LABEL = "topology.kubernetes.io/zone"
@@ -29,9 +28,9 @@ def pod_workload(
 
     `told` are services that name the pod as their endpoint (EndpointSlices), with its ports.
     """
-    metadata, spec, status = pod.metadata, pod.spec, pod.status
-    addresses = canonical_addresses([entry.ip for entry in status.pod_i_ps] or [status.pod_ip])
-    if not addresses or status.phase in _FINISHED:
+    metadata, spec = pod.metadata, pod.spec
+    addresses = canonical_addresses(pod.addresses)
+    if not addresses or pod.finished:
         return None
     labels = metadata.labels
     tunnel, native = tunnel_of(labels, metadata.annotations)
@@ -46,7 +45,7 @@ def pod_workload(
         network=labels.get(_NETWORK_LABEL, settings.network),
         cluster_id=settings.cluster_id,
         trust_domain=settings.trust_domain,
-        service_account=spec.service_account_name or "default",
+        service_account=pod.service_account,
         node=spec.node_name,
         canonical_name=canonical_name(labels, workload_name),
         canonical_revision=canonical_revision(labels),
@@ -56,7 +55,7 @@ def pod_workload(
         native_tunnel=native,
         services={**services, **told},
         authorization_policies=membership.policies_of(metadata.namespace, labels),
-        healthy=_is_ready(pod),
+        healthy=pod.ready,
         locality=_locality_of_labels(labels),
         host_network=spec.host_network,
     )
@@ -149,10 +148,6 @@ def _named_ports(pod: Pod) -> dict[str, int]:
             if port.name and port.protocol == "TCP":
                 named.setdefault(port.name, port.container_port)
     return named
-
-
-def _is_ready(pod: Pod) -> bool:
-    return any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)
 
 
 def _locality_of_labels(labels: Mapping[str, str]) -> Locality:
