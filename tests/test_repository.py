@@ -65,9 +65,11 @@ def commands() -> dict[str, set[str]]:
 
     from sidestep.cli.main import build
 
-    group: Any = typer.main.get_command(build())
+    # each internal command is there when it is asked for: the others need not import its module
+    groups: list[Any] = [typer.main.get_command(build(first)) for first in ("", "controller", "node", "dns")]
     return {
         name: {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        for group in groups
         for name, command in group.commands.items()
     }
 

@@ -57,7 +57,9 @@ def test_an_excerpt_shows_text_and_hides_what_is_none() -> None:
         destination_port=8080,
         payload=b"GET /books/the-quiet-harbour HTTP/1.1\r\nhost: \x00\x17\r\n\r\n",
     )
-    text = shown(display.evidence(Evidence(packets=3, bytes=1000, found=2, excerpt=segment), interface="ss123456"))
+    text = shown(
+        display.evidence(Evidence(packets=3, bytes=1000, found=2, excerpt=segment), interface="ss123456"), width=120
+    )
     assert "GET /books/the-quiet-harbour HTTP/1.1" in text
     assert "host: ··" in text
     assert "2 times" in text
