@@ -6,8 +6,9 @@ followed from then on: what a node's Envoy holds grows with what its pods talk t
 
 from __future__ import annotations
 
+import ipaddress
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 import structlog
 
@@ -72,7 +73,7 @@ class ProxyConfiguration:
     def mesh_changed(self, addresses: Iterable[str], *, policies: bool) -> None:
         """`addresses` have changed their meaning; `policies`: some policy has changed, or whom it covers."""
         touched = set(addresses)
-        for address in touched & self._asked.keys():
+        for address in self._asked_among(touched):
             self._refresh_destinations(address)
         if policies or any(address in touched for pod in self._pods.values() for address in pod.addresses):
             self._publish_policies()
@@ -132,8 +133,14 @@ class ProxyConfiguration:
             workload = self._view.workload_at(address)
             if workload is not None:
                 touched |= self._view.addresses_of(workload)
-        for address in touched & self._asked.keys():
+        for address in self._asked_among(touched):
             self._refresh_destinations(address)
+
+    def _asked_among(self, touched: Set[str]) -> Set[str]:
+        """The addresses that Envoy asked for and that are touched, by themselves or in a block."""
+        blocks = [ipaddress.ip_network(each, strict=False) for each in touched if "/" in each]
+        inside = {address for address in self._asked if any(ipaddress.ip_address(address) in block for block in blocks)}
+        return (touched & self._asked.keys()) | inside
 
     def _publish_listeners(self) -> None:
         made = node_proxy.listeners(self._settings, self._view, self._pods.values())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sidestep.envoy.binary import envoy_binary
+from sidestep.envoy.binary import find_binary
 from sidestep.envoy.bootstrap import BootstrapOptions, bootstrap
-from sidestep.envoy.capabilities import confined
+from sidestep.envoy.capabilities import confined_prefix
 from sidestep.envoy.options import EnvoyOptions
 from sidestep.node.options import NodeOptions
 
@@ -20,7 +20,7 @@ def envoy_options(options: NodeOptions) -> EnvoyOptions:
     """The node proxy: few capabilities, its configuration from the agent's socket."""
     folder = options.state_dir / "envoy"
     return EnvoyOptions(
-        binary=envoy_binary().path,
+        binary=find_binary(),
         bootstrap=bootstrap(
             BootstrapOptions(
                 node_id=f"node-proxy~{options.name}",
@@ -32,7 +32,7 @@ def envoy_options(options: NodeOptions) -> EnvoyOptions:
         ),
         folder=folder,
         log_path=options.state_dir / "envoy.log",
-        command_prefix=confined(),
+        command_prefix=confined_prefix(),
         concurrency=options.concurrency,
         node_name=options.name,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 
-from sidestep.mesh.model import Policy, PolicyScope, Service, Workload
+from sidestep.mesh.model import NetworkAddress, Policy, PolicyScope, Service, Workload
 
 
 class MeshView:
@@ -21,6 +22,8 @@ class MeshView:
         self._workload_at: dict[str, str] = {}
         self._service_at: dict[str, str] = {}
         self._endpoints: dict[str, dict[str, Workload]] = {}
+        # ServiceEntries may own whole blocks; there are few of them.
+        self._blocks: dict[ipaddress.IPv4Network | ipaddress.IPv6Network, str] = {}
 
     @property
     def workloads(self) -> Mapping[str, Workload]:
@@ -38,7 +41,7 @@ class MeshView:
         return self._policies
 
     def put(self, resource: Workload | Service) -> frozenset[str]:
-        """Adds or replaces; returns the addresses whose meaning may have changed."""
+        """Adds or replaces; returns the addresses (or CIDRs) whose meaning may have changed."""
         if isinstance(resource, Workload):
             touched = self._forget_workload(resource.uid)
             self._workloads[resource.uid] = resource
@@ -50,8 +53,11 @@ class MeshView:
         touched = self._forget_service(resource.key)
         self._services[resource.key] = resource
         for virtual in resource.addresses:
-            self._service_at[virtual.address] = resource.key
-        return touched | frozenset(virtual.address for virtual in resource.addresses)
+            if virtual.prefix_length is None:
+                self._service_at[virtual.address] = resource.key
+            else:
+                self._blocks[ipaddress.ip_network(_text(virtual), strict=False)] = resource.key
+        return touched | frozenset(map(_text, resource.addresses))
 
     def remove(self, name: str) -> frozenset[str]:
         """Removes the workload or service of that WDS name; returns the addresses whose meaning may have changed."""
@@ -71,13 +77,17 @@ class MeshView:
         return None if uid is None else self._workloads[uid]
 
     def service_at(self, address: str) -> Service | None:
-        """The service whose virtual address it is."""
+        """The service whose virtual address it is, or whose block it lies in (the smallest block wins)."""
         key = self._service_at.get(address)
+        if key is None and self._blocks:
+            ip = ipaddress.ip_address(address)
+            around = [block for block in self._blocks if ip in block]
+            key = self._blocks[max(around, key=lambda block: block.prefixlen)] if around else None
         return None if key is None else self._services[key]
 
     def addresses(self) -> Iterable[str]:
-        """All addresses that workloads and services have."""
-        return (*self._workload_at, *self._service_at)
+        """All addresses that workloads and services have; blocks as CIDRs."""
+        return (*self._workload_at, *self._service_at, *map(str, self._blocks))
 
     def workloads_of(self, service: Service) -> Iterable[Workload]:
         """The workloads that serve it, ready or not."""
@@ -86,7 +96,7 @@ class MeshView:
     def addresses_of(self, workload: Workload) -> frozenset[str]:
         """The workload's own addresses, and the virtual ones of the services it serves."""
         virtual = (
-            address.address
+            _text(address)
             for key in workload.services
             if key in self._services
             for address in self._services[key].addresses
@@ -125,4 +135,10 @@ class MeshView:
         for virtual in service.addresses:
             if self._service_at.get(virtual.address) == key:
                 del self._service_at[virtual.address]
-        return frozenset(virtual.address for virtual in service.addresses)
+        self._blocks = {block: owner for block, owner in self._blocks.items() if owner != key}
+        return frozenset(map(_text, service.addresses))
+
+
+def _text(virtual: NetworkAddress) -> str:
+    """`10.0.0.1`, or `10.0.0.0/8` for a block."""
+    return virtual.address if virtual.prefix_length is None else f"{virtual.address}/{virtual.prefix_length}"

@@ -17,6 +17,9 @@ from sidestep.node.view import MeshView
 from sidestep.wire import envoy as pb
 
 
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
 def static_clusters(settings: NodeSettings) -> tuple[pb.Cluster, ...]:
     """The clusters that every node proxy has from its start."""
     return (
@@ -55,13 +58,17 @@ def workload_of(view: MeshView, pod: Pod) -> Workload | None:
 
 
 def addresses_outside_ranges(settings: NodeSettings, view: MeshView) -> Sequence[str]:
-    """Addresses of services and workloads that no mesh range contains."""
+    """Addresses and blocks of services and workloads that no mesh range contains."""
     ranges = [ipaddress.ip_network(block) for block in settings.mesh_ranges]
     return sorted(
         address
         for address in view.addresses()
-        if not any(ipaddress.ip_address(address) in network for network in ranges)
+        if not any(_contains(network, ipaddress.ip_network(address, strict=False)) for network in ranges)
     )
+
+
+def _contains(outer: _Network, inner: _Network) -> bool:
+    return outer.version == inner.version and outer.prefixlen <= inner.prefixlen and inner.network_address in outer
 
 
 def _policies_for(settings: NodeSettings, view: MeshView, pod: Pod) -> Sequence[Policy]:

@@ -100,7 +100,7 @@ def _to_outside(settings: NodeSettings) -> list[pb.Filter]:
 
 
 def _cidr(block: str) -> pb.CidrRange:
-    network = ipaddress.ip_network(block)
+    network = ipaddress.ip_network(block, strict=False)
     return pb.CidrRange(address_prefix=str(network.network_address), prefix_len=pb.UInt32Value(value=network.prefixlen))
 
 
