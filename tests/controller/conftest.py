@@ -12,7 +12,6 @@ import grpc
 import grpc.aio
 import pytest
 
-from sidestep.controller.callers import NodesOnly
 from sidestep.controller.certificates import CertificateService, Issuer, Placement
 from sidestep.controller.credentials import ServerCredentials
 from sidestep.controller.join import JoinService, JoinTokens
@@ -117,7 +116,7 @@ async def ports(tmp_path: Path) -> AsyncIterator[Ports]:
     service = CertificateService(issuer, placement).handler()
     joining = JoinService(issuer, JoinTokens(tmp_path / "tokens")).handler()
     async with (
-        _serving(credentials.mutual(), NodesOnly([service], TRUST_DOMAIN, counts.refused)) as mesh_address,
+        _serving(credentials.mutual(), service) as mesh_address,
         _serving(credentials.server_only(), joining) as join_address,
     ):
         yield Ports(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import grpc
 import grpc.aio
 from cryptography import x509
 
@@ -47,59 +46,3 @@ def node_of(properties: Mapping[str, Iterable[bytes]], trust_domain: str, now: d
 def _only(properties: Mapping[str, Iterable[bytes]], key: str) -> bytes | None:
     values = tuple(properties.get(key, ()))
     return values[0] if len(values) == 1 else None
-
-
-class NodesOnly(grpc.GenericRpcHandler):
-    """Puts the check of the caller in front of every method of the handlers within."""
-
-    def __init__(
-        self,
-        handlers: Iterable[grpc.GenericRpcHandler],
-        trust_domain: str,
-        refused: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        """`refused` is told the reason of each refusal."""
-        self._handlers = tuple(handlers)
-        self._trust_domain = trust_domain
-        self._refused = refused
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Find the method in the handlers within, and guard it."""
-        for each in self._handlers:
-            handler = each.service(handler_call_details)
-            if handler is not None:
-                return self._guarded(handler)
-        return None
-
-    def _guarded(self, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
-        if handler.stream_stream is not None:
-            return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream), **codec)
-        if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary), **codec)
-        raise TypeError("only unary and bidirectional methods can be guarded")
-
-    def _stream(self, inner: Callable[..., Any]) -> Callable[..., Any]:
-        async def stream(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-            await self._check(context)
-            async for response in inner(requests, context):
-                yield response
-
-        return stream
-
-    def _unary(self, inner: Callable[..., Any]) -> Callable[..., Any]:
-        async def unary(request: Any, context: Context) -> Any:
-            await self._check(context)
-            return await inner(request, context)
-
-        return unary
-
-    async def _check(self, context: Context) -> None:
-        try:
-            node_of(context.auth_context(), self._trust_domain, dt.datetime.now(dt.UTC))
-        except UnknownCallerError as error:
-            self._refused(str(error))
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))

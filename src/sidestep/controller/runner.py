@@ -12,7 +12,6 @@ import grpc.aio
 import structlog
 
 from sidestep.controller.allocations import AllocationFile
-from sidestep.controller.callers import NodesOnly
 from sidestep.controller.certificates import CertificateService, Issuer, Placement
 from sidestep.controller.credentials import ServerCredentials
 from sidestep.controller.join import JoinService, JoinTokens
@@ -21,7 +20,7 @@ from sidestep.controller.options import ControllerOptions, endpoint
 from sidestep.controller.pages import PageServer, application, listen
 from sidestep.controller.reconcile import Reconciler
 from sidestep.controller.status import StatusBoard
-from sidestep.controller.streams import delta_server
+from sidestep.controller.streams import NodeStreams
 from sidestep.identity.authority import Authority
 from sidestep.identity.files import write_atomically
 from sidestep.source.folder import FolderSource
@@ -107,30 +106,30 @@ class Controller:
         _log.info("controller_ended")
 
     def _mesh_server(self) -> grpc.aio.Server:
-        """Mutual TLS; every method is for nodes only."""
+        """Mutual TLS; each service looks for a node in the client certificate."""
         options = self._options
-        handlers = [
-            delta_server(self._cache, self._board, self._metrics),
+        streams = NodeStreams(options.settings.trust_domain, self._board, self._metrics)
+        handlers = (
+            *streams.server(self._cache).handlers(),
             CertificateService(self._issuer, self._placement).handler(),
-        ]
-        guarded = NodesOnly(handlers, options.settings.trust_domain, self._metrics.refused)
-        return self._listening(options.port, self._credentials.mutual(), guarded, _OPTIONS)
+        )
+        return self._listening(options.port, self._credentials.mutual(), handlers, _OPTIONS)
 
     def _join_server(self) -> grpc.aio.Server:
         """TLS with a token; joining is all there is."""
         service = JoinService(self._issuer, JoinTokens(self._options.join_tokens))
         credentials = self._credentials.server_only()
-        return self._listening(self._options.join_port, credentials, service.handler(), _JOIN_OPTIONS)
+        return self._listening(self._options.join_port, credentials, (service.handler(),), _JOIN_OPTIONS)
 
     def _listening(
         self,
         port: int,
         credentials: grpc.ServerCredentials,
-        handler: grpc.GenericRpcHandler,
+        handlers: tuple[grpc.GenericRpcHandler, ...],
         channel_options: tuple[tuple[str, Any], ...],
     ) -> grpc.aio.Server:
         server = grpc.aio.server(options=channel_options)
-        server.add_generic_rpc_handlers((handler,))
+        server.add_generic_rpc_handlers(handlers)
         _bound(lambda: server.add_secure_port(endpoint(self._options.address, port), credentials), port)
         return server
 
