@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import structlog
 
@@ -40,6 +41,8 @@ class ProxyConfiguration:
         # By destination address: the clusters that Envoy asked for.
         self._asked: dict[str, set[str]] = {}
         self._unknown_since: dict[str, float] = {}
+        # Of services and workloads that no mesh range contains: there are few, and listeners name them.
+        self._mesh_addresses: Sequence[str] = ()
 
     @property
     def pods(self) -> Mapping[str, Pod]:
@@ -75,9 +78,14 @@ class ProxyConfiguration:
         touched = set(addresses)
         for address in self._asked_among(touched):
             self._refresh_destinations(address)
-        if policies or any(address in touched for pod in self._pods.values() for address in pod.addresses):
+        ours = any(address in touched for pod in self._pods.values() for address in pod.addresses)
+        if policies or ours:
             self._publish_policies()
-        self._publish_listeners()
+        if node_proxy.outside_ranges(self._settings, touched):
+            self._mesh_addresses = node_proxy.outside_ranges(self._settings, self._view.addresses())
+            self._publish_listeners()
+        elif ours:
+            self._publish_listeners()
 
     def put_certificate(self, certificate: WorkloadCertificate) -> None:
         """A new or renewed certificate, for both of its roles."""
@@ -136,14 +144,14 @@ class ProxyConfiguration:
         for address in self._asked_among(touched):
             self._refresh_destinations(address)
 
-    def _asked_among(self, touched: Set[str]) -> Set[str]:
+    def _asked_among(self, touched: AbstractSet[str]) -> AbstractSet[str]:
         """The addresses that Envoy asked for and that are touched, by themselves or in a block."""
         blocks = [ipaddress.ip_network(each, strict=False) for each in touched if "/" in each]
         inside = {address for address in self._asked if any(ipaddress.ip_address(address) in block for block in blocks)}
         return (touched & self._asked.keys()) | inside
 
     def _publish_listeners(self) -> None:
-        made = node_proxy.listeners(self._settings, self._view, self._pods.values())
+        made = node_proxy.listeners(self._settings, self._view, self._pods.values(), self._mesh_addresses)
         self._cache.replace(pb.LISTENER, [Resource.of(each.name, each) for each in made])
 
     def _publish_policies(self) -> None:

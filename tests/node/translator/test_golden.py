@@ -61,7 +61,8 @@ def translate(given: Input) -> dict[str, Any]:
     if "clusters" in given.show:
         made["clusters"] = [as_data(each) for each in node_proxy.static_clusters(given.settings)]
     if "listeners" in given.show:
-        made["listeners"] = [as_data(each) for each in node_proxy.listeners(given.settings, view, given.pods)]
+        outside = node_proxy.outside_ranges(given.settings, view.addresses())
+        made["listeners"] = [as_data(each) for each in node_proxy.listeners(given.settings, view, given.pods, outside)]
     if "policies" in given.show:
         made["policies"] = [
             as_data(each) for pod in given.pods for each in node_proxy.policies(given.settings, view, pod)

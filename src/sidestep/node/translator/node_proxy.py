@@ -16,7 +16,6 @@ from sidestep.node.translator.policy import Arrival, rbac
 from sidestep.node.view import MeshView
 from sidestep.wire import envoy as pb
 
-
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -29,10 +28,11 @@ def static_clusters(settings: NodeSettings) -> tuple[pb.Cluster, ...]:
     )
 
 
-def listeners(settings: NodeSettings, view: MeshView, pods: Iterable[Pod]) -> Iterator[pb.Listener]:
-    """The shared internal listener, and four for each pod."""
+def listeners(
+    settings: NodeSettings, view: MeshView, pods: Iterable[Pod], mesh_addresses: Sequence[str]
+) -> Iterator[pb.Listener]:
+    """The shared internal listener, and four for each pod; `mesh_addresses` are those of `outside_ranges`."""
     yield tunnel.tunnel_listener(settings)
-    mesh_addresses = addresses_outside_ranges(settings, view)
     for pod in pods:
         yield outbound.outbound_listener(settings, pod, workload_of(view, pod), mesh_addresses)
         yield inbound.tunnel_listener(settings, pod)
@@ -57,12 +57,12 @@ def workload_of(view: MeshView, pod: Pod) -> Workload | None:
     return found if found is not None and (found.namespace, found.name) == (pod.namespace, pod.name) else None
 
 
-def addresses_outside_ranges(settings: NodeSettings, view: MeshView) -> Sequence[str]:
-    """Addresses and blocks of services and workloads that no mesh range contains."""
+def outside_ranges(settings: NodeSettings, addresses: Iterable[str]) -> Sequence[str]:
+    """Those addresses and blocks that no mesh range contains, e.g. the ones that ServiceEntries name."""
     ranges = [ipaddress.ip_network(block) for block in settings.mesh_ranges]
     return sorted(
         address
-        for address in view.addresses()
+        for address in addresses
         if not any(_contains(network, ipaddress.ip_network(address, strict=False)) for network in ranges)
     )
 
