@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -62,7 +63,7 @@ class DeltaServer:
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         """What `grpc.aio.Server.add_generic_rpc_handlers` takes."""
         method: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
-            self._serve,  # type: ignore[arg-type] # the stubs know the synchronous kind only
+            self._serve,
             request_deserializer=pb.DeltaDiscoveryRequest.FromString,
             response_serializer=None,
         )
@@ -86,13 +87,18 @@ class DeltaServer:
         self._sessions.add(session)
         self._on_connect(peer)
         # A generator whose call ends while a response is being written is finalized late; the call's end is not.
-        context.add_done_callback(lambda _: self._end(session))
+        context.add_done_callback(functools.partial(self._ended, session))  # type: ignore[arg-type] # any callable will do
+        # Tells the client that it has been let in, before there is anything to say.
+        await context.send_initial_metadata(())
         try:
             session.open(opening, requests)
             async for response in session.responses():
                 yield response
         finally:
             self._end(session)
+
+    def _ended(self, session: _Session, _context: _Context) -> None:
+        self._end(session)
 
     def _end(self, session: _Session) -> None:
         if session not in self._sessions:
@@ -190,18 +196,15 @@ class _Session:
     async def _resolve(self, type_url: str, name: str) -> None:
         source = self._server.on_demand
         assert source is not None
-        answer: Resource | Answer
+        answer: Resource | Answer = Pending
         try:
             answer = await source.resolve(type_url, name, self.peer.node_id)
-        except Exception:
+            if isinstance(answer, Resource):
+                _check_answer(answer, name)
+                if self.stream.wants(type_url, name):
+                    self._server.cache.update(type_url, [answer])
+        except Exception:  # noqa: BLE001 - one name's trouble must not end the stream
             _log.exception("xds.resolve_failed", type=type_url.rpartition(".")[2], name=name)
-            answer = Pending
-        if not self.stream.wants(type_url, name):
-            return
-        if isinstance(answer, Resource):
-            if name != answer.name and name not in answer.aliases:
-                _log.error("xds.resolved_other", name=name, resource=repr(answer))
-            self._server.cache.update(type_url, [answer])
         self.stream.answered(type_url, name, answer)
         self._wake.set()
 
@@ -214,3 +217,8 @@ class _Session:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._wake.set()
+
+
+def _check_answer(resource: Resource, name: str) -> None:
+    if name != resource.name and name not in resource.aliases:
+        raise ValueError(f"asked for {name!r}, got {resource!r}")
