@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sidestep.api.meta import ResourceKey
 
+from sidestep.api.meta import ResourceKey
 from sidestep.local.apply import apply, delete, ensure_namespace
 from sidestep.local.errors import BadDataError
 from sidestep.local.instance import Instance, node_names
@@ -129,3 +129,14 @@ def test_a_damaged_file_is_named(store: Store) -> None:
     path.write_text("[")
     with pytest.raises(BadDataError, match=r"a\.yaml is not a resource"):
         store.get(POD)
+
+
+def test_the_last_good_version_of_a_damaged_file_stays_in_force(store: Store, tmp_path: Path) -> None:
+    outcomes(store, tmp_path, MANIFEST)
+    before = store.read()[0]
+    store.path_of(POD).write_text("[")
+    documents, resources = store.read()
+    assert documents == before
+    assert ("default", "a") in resources.pods
+    store.path_of(POD).unlink()
+    assert POD not in store.read()[0]

@@ -1,8 +1,8 @@
 from typing import Any
 
 import pytest
-from sidestep.api.meta import ResourceKey
 
+from sidestep.api.meta import ResourceKey
 from sidestep.local import deployments
 from sidestep.local.waiting import readiness
 

@@ -120,11 +120,11 @@ def _json(document: object) -> str:
 
 
 def _kind(word: str) -> KindInfo:
-    from sidestep.api.registry import KINDS, lookup
+    from sidestep.api.registry import kinds, lookup
 
     info = lookup(word)
     if info is None:
-        known = ", ".join(sorted(known.plural for known in KINDS.values()))
+        known = ", ".join(sorted(known.plural for known in kinds()))
         raise BadDataError(f"there is no kind {word!r}; the kinds are {known}")
     return info
 

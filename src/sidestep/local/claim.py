@@ -1,4 +1,4 @@
-"""Whose folder is it? Only one that was empty when it was claimed is ever emptied by `down`."""
+"""Whose folder is it? `down` deletes only in a folder that held nothing of those names when it was claimed."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from sidestep.local.errors import UsageError
 from sidestep.local.layout import Layout
 
 _MARKER = ".sidestep"
+CONTENTS = ("instance.json", "controller", "join-tokens", "nodes", "pods", "run", "logs", "resources")
+"""What is made in a state folder."""
 
 
 def claim(layout: Layout) -> None:
     """Make the state folder, or refuse one that holds somebody else's files."""
     folder = layout.state_dir
     marker = folder / _MARKER
-    if folder.exists() and not marker.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    strangers = [] if marker.exists() else [name for name in CONTENTS if (folder / name).exists()]
+    if strangers:
         raise UsageError(
-            f"{folder} is not empty and not a state folder: `sidestep down` would delete what is in it; "
+            f"{folder} is not a state folder, and `sidestep down` would delete {', '.join(strangers)} in it; "
             "name another one with --state-dir"
         )
     folder.mkdir(parents=True, exist_ok=True)

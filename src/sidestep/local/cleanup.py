@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from sidestep.local import namespaces, network
-from sidestep.local.claim import is_claimed, release
+from sidestep.local.claim import CONTENTS, is_claimed, release
 from sidestep.local.errors import OperatingSystemError
 from sidestep.local.layout import INSTANCE_VARIABLE, Layout
 from sidestep.local.processes import is_alive
@@ -63,8 +63,7 @@ def erase(layout: Layout, *, keep: bool) -> None:
     """Empty the state folder of what the runtime made. `keep`: the certificate authority and the resources stay."""
     if not is_claimed(layout):
         return
-    ours = ["instance.json", "controller", "join-tokens", "nodes", "pods", "run", "logs", "resources"]
-    for name in ours:
+    for name in CONTENTS:
         path = layout.state_dir / name
         if keep and name in _KEPT:
             continue

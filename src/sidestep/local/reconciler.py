@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Resources
 from sidestep.local import deployments, service_proxy
+from sidestep.local.errors import BadDataError, LocalError
 from sidestep.local.instance import Instance
 from sidestep.local.merge import Document, terminating
 from sidestep.local.pod_manager import PodManager
@@ -47,7 +48,11 @@ class Reconciler:
             if documents == self._last:
                 continue
             self._last = documents
-            await self._step(documents, resources)
+            try:
+                await self._step(documents, resources)
+            except LocalError as error:
+                self._report(str(error))
+                self._last = None
 
     async def _step(self, documents: Documents, resources: Resources) -> None:
         if await asyncio.to_thread(self._change_resources, documents):
@@ -58,7 +63,7 @@ class Reconciler:
 
     def _change_resources(self, documents: Documents) -> bool:
         """Deployments make and end pods, Services get addresses; True if anything was written."""
-        changed = give_addresses(self._store, self._instance, documents)
+        changed = self._give_addresses(documents)
         pods = [document for key, document in documents.items() if key.kind == "Pod"]
         for key, deployment in documents.items():
             if key.kind == "Deployment":
@@ -93,13 +98,16 @@ class Reconciler:
                 service_proxy.install(plan.namespace, rules)
             self._rules = rules
 
-
-def give_addresses(store: Store, instance: Instance, documents: Documents) -> bool:
-    """Allocate cluster addresses to Services that lack them; True if any did."""
-    services = {key: document for key, document in documents.items() if key.kind == "Service"}
-    taken = [address for document in services.values() for address in addresses_of(document)]
-    ranges = ServiceRanges(instance.service_range, instance.service_range6 if instance.ipv6 else None, taken)
-    changed = False
-    for key in services:
-        changed |= store.update(key, lambda service: with_addresses(service, ranges))
-    return changed
+    def _give_addresses(self, documents: Documents) -> bool:
+        """Allocate cluster addresses to Services that lack them; True if any did."""
+        services = {key: document for key, document in documents.items() if key.kind == "Service"}
+        taken = [address for document in services.values() for address in addresses_of(document)]
+        instance = self._instance
+        ranges = ServiceRanges(instance.service_range, instance.service_range6 if instance.ipv6 else None, taken)
+        changed = False
+        for key in services:
+            try:
+                changed |= self._store.update(key, lambda service: with_addresses(service, ranges))
+            except BadDataError as error:
+                self._report(f"{key}: {error}")
+        return changed

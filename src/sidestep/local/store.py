@@ -6,7 +6,7 @@ Blocking: call on a thread. Several processes use it at once (the runtime and th
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Store:
         self._folder = layout.resources
         self._lock = layout.resources_lock
         self._cache: dict[Path, tuple[_Stamp, Document]] = {}
-        self._typed: dict[Path, Parsed | None] = {}
+        self._good: dict[Path, tuple[Document, Parsed]] = {}
 
     @property
     def folder(self) -> Path:
@@ -55,25 +55,28 @@ class Store:
         return self._read(self.path_of(key))
 
     def read(self) -> tuple[dict[ResourceKey, Document], Resources]:
-        """Every resource, as written and as the mesh sees it; what is not valid is left out of the latter."""
-        documents = self.all()
-        parsed = [p for key in documents if (p := self._typed.get(self.path_of(key))) is not None]
-        return documents, Resources.of(p.resource for p in parsed)
+        """Every valid resource, as written and as the mesh sees it.
 
-    def all(self, kind: str | None = None) -> dict[ResourceKey, Document]:
+        Of a file that somebody damaged, the last good version stays in force. Never raises for what a file holds.
+        """
+        paths = self._paths("*")
+        for path in paths:
+            with suppress(BadDataError):
+                self._read(path)
+        for path in self._good.keys() - set(paths):
+            self._good.pop(path, None)
+            self._cache.pop(path, None)
+        good = {path: self._good[path] for path in paths if path in self._good}
+        documents = {key_of_path(path): document for path, (document, _) in good.items()}
+        return documents, Resources.of(parsed.resource for _, parsed in good.values())
+
+    def all(self, kind: str = "*") -> dict[ResourceKey, Document]:
         """Every resource, or those of one kind; views, not copies."""
-        pattern = f"{kind or '*'}/*/*.yaml"
         found: dict[ResourceKey, Document] = {}
-        seen: set[Path] = set()
-        for path in sorted(self._folder.glob(pattern)):
+        for path in self._paths(kind):
             document = self._read(path)
             if document is not None:
                 found[key_of_path(path)] = document
-                seen.add(path)
-        if kind is None:
-            for path in self._cache.keys() - seen:
-                self._cache.pop(path, None)
-                self._typed.pop(path, None)
         return found
 
     def put(self, key: ResourceKey, document: Mapping[str, Any]) -> None:
@@ -102,8 +105,8 @@ class Store:
             self.put(key, changed)
             return True
 
-    def keys(self, kinds: Iterable[str]) -> tuple[ResourceKey, ...]:
-        return tuple(key for kind in kinds for key in self.all(kind))
+    def _paths(self, kind: str) -> list[Path]:
+        return sorted(self._folder.glob(f"{kind}/*/[!.]*.yaml"))
 
     def _read(self, path: Path) -> Document | None:
         try:
@@ -120,7 +123,8 @@ class Store:
             raise BadDataError(f"{path} is not a resource: {error}") from error
         self._cache[path] = (stamp, document)
         result = parse_documents(text, file=str(path))
-        self._typed[path] = result.resources[0] if result.resources else None
+        if result.resources:
+            self._good[path] = (document, result.resources[0])
         return document
 
 
