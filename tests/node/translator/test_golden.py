@@ -53,8 +53,10 @@ def answer(given: Input, view: MeshView, target: str) -> dict[str, Any]:
 
 def translate(given: Input) -> dict[str, Any]:
     view = MeshView()
-    for resource in (*given.services, *given.workloads):
-        view.put(resource)
+    for service in given.services:
+        view.put(service)
+    for workload in given.workloads:
+        view.put(workload)
     for policy in given.policies:
         view.put_policy(policy)
     made: dict[str, Any] = {}
