@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Resources
 from sidestep.mesh.addresses import canonical_addresses
 from sidestep.mesh.allocation import allocate
@@ -57,9 +58,8 @@ def build(resources: Resources, settings: MeshSettings, allocations: Mapping[str
     )
 
 
-def _order(condition: Condition) -> tuple[str, str, str, str]:
-    resource = condition.resource
-    return (resource.kind, resource.namespace, resource.name, condition.message)
+def _order(condition: Condition) -> tuple[ResourceKey, str]:
+    return (condition.resource, condition.message)
 
 
 def _services(
@@ -100,7 +100,7 @@ def _peer_policies(resources: Resources, settings: MeshSettings) -> PeerPolicies
                 namespace=resource.metadata.namespace,
                 created=resource.metadata.creation_timestamp,
                 selector=resource.spec.selector.match_labels if resource.spec.selector else {},
-                mode=Mode(resource.spec.mtls.mode) if resource.spec.mtls else Mode.UNSET,
+                mode=Mode(resource.spec.mtls.mode),
                 port_modes={int(port): Mode(tls.mode) for port, tls in resource.spec.port_level_mtls.items()},
             )
             for resource in resources.peer_authentications.values()

@@ -60,7 +60,7 @@ def _scope(namespace: str, selector: Mapping[str, str], settings: MeshSettings) 
 
 def _not_for_layer4(resource: AuthorizationPolicy) -> Condition | None:
     spec = resource.spec
-    if spec.target_refs or spec.target_ref is not None:
+    if resource.targets:
         message = "a policy with targetRefs is enforced by waypoints, and there is none"
         return _condition(resource, _WAYPOINT, status=False, reason="TargetNotFound", message=message)
     if spec.action not in ("ALLOW", "DENY"):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from sidestep.api.istio.authorization_policy import Condition as When
-from sidestep.api.istio.authorization_policy import Operation, Source
+from sidestep.api.istio.authorization_policy import Operation, Source, When
 from sidestep.api.istio.authorization_policy import Rule as PolicyRule
 from sidestep.mesh.addresses import canonical_block
 from sidestep.mesh.model import Clause, Match, Rule, ServiceAccountMatch, StringMatch
@@ -22,7 +21,7 @@ def layer4_rule(rule: PolicyRule, namespace: str) -> tuple[Rule, tuple[str, ...]
         clauses.append(Clause(matches=tuple(translation.source(item.source) for item in rule.from_)))
     if rule.to:
         clauses.append(Clause(matches=tuple(translation.operation(item.operation) for item in rule.to)))
-    clauses += [Clause(matches=(translation.condition(item),)) for item in rule.when]
+    clauses += [Clause(matches=(translation.condition(item),)) for item in rule.when or ()]
     return Rule(clauses=tuple(clauses)), tuple(dict.fromkeys(translation.unseen))
 
 

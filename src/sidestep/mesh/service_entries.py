@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from sidestep.api.istio.service_entry import ServiceEntry
-from sidestep.api.istio.service_entry import ServicePort as EntryPort
+from sidestep.api.istio.service_entry import ServiceEntry, ServiceEntryPort
 from sidestep.api.istio.workload_entry import WorkloadEntrySpec
 from sidestep.api.kubernetes.namespace import Namespace
 from sidestep.mesh.addresses import canonical_block
@@ -71,8 +71,11 @@ def endpoints_of(entry: ServiceEntry) -> Iterator[tuple[str, WorkloadEntrySpec, 
     spec = entry.spec
     if spec.workload_selector is not None:
         return
+    seen: Counter[str] = Counter()
     for endpoint in spec.endpoints:
-        yield endpoint.address, endpoint, tuple(spec.hosts)
+        seen[endpoint.address] += 1
+        count = seen[endpoint.address]
+        yield endpoint.address if count == 1 else f"{endpoint.address}~{count}", endpoint, spec.hosts
     if not spec.endpoints and spec.resolution.startswith("DNS"):
         for host in spec.hosts:
             if "*" not in host:
@@ -108,13 +111,13 @@ def _load_balancing(entry: ServiceEntry, namespace: Namespace | None) -> LoadBal
     )
 
 
-def _port(port: EntryPort) -> PortDefinition:
+def _port(port: ServiceEntryPort) -> PortDefinition:
     return PortDefinition(
         name=port.name,
         port=Port(
             service_port=port.number,
             target_port=port.target_port or port.number,
-            application_protocol=application_protocol(port.protocol, port.name),
+            application_protocol=application_protocol(port.protocol or "TCP", port.name),
         ),
     )
 

@@ -66,7 +66,6 @@ def workload_entry(entry: WorkloadEntry, membership: Membership, settings: MeshS
     metadata = entry.metadata
     # Services select by the labels of the metadata, older manifests have them in the spec.
     labels = {**entry.spec.labels, **metadata.labels}
-    healthy = not any(item.type == "Healthy" and item.status == "False" for item in entry.status.conditions)
     return endpoint_workload(
         f"{settings.cluster_id}/networking.istio.io/WorkloadEntry/{metadata.namespace}/{metadata.name}",
         metadata,
@@ -77,7 +76,6 @@ def workload_entry(entry: WorkloadEntry, membership: Membership, settings: MeshS
         ),
         policies=membership.policies_of(metadata.namespace, labels),
         settings=settings,
-        healthy=healthy,
     )
 
 
@@ -110,7 +108,6 @@ def endpoint_workload(
     services: Mapping[str, tuple[Port, ...]],
     policies: tuple[str, ...],
     settings: MeshSettings,
-    healthy: bool = True,
 ) -> Workload | None:
     """A workload outside the cluster. Its address may be a DNS name; a Unix socket is none."""
     address = canonical_address(endpoint.address)
@@ -134,7 +131,6 @@ def endpoint_workload(
         native_tunnel=native,
         services=dict(services),
         authorization_policies=policies,
-        healthy=healthy,
         locality=_locality_of_path(endpoint.locality),
         capacity=endpoint.weight or 1,
     )
