@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import msgspec
 import structlog
 
 from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Problem
+from sidestep.api.resources import Resources
 from sidestep.controller.allocations import AllocationFile
 from sidestep.controller.certificates import Placement
 from sidestep.controller.metrics import ControllerMetrics
@@ -20,6 +21,8 @@ from sidestep.mesh.build import BuildResult, Condition, MeshSettings, build
 from sidestep.mesh.model import Mesh
 from sidestep.source.folder import Snapshot
 from sidestep.xds.cache import Cache
+
+Build = Callable[[Resources, MeshSettings, Mapping[str, str]], BuildResult]
 
 _log = structlog.get_logger(__name__)
 
@@ -43,7 +46,9 @@ class Reconciler:
         board: StatusBoard,
         allocations: AllocationFile,
         metrics: ControllerMetrics,
+        build_mesh: Build = build,
     ) -> None:
+        self._build_mesh = build_mesh
         self._settings = settings
         self._cache = cache
         self._placement = placement
@@ -77,7 +82,7 @@ class Reconciler:
         """In a thread: a large mesh takes a while, and the streams go on."""
         if self._allocations is None:
             self._allocations = self._file.load()
-        result = build(snapshot.resources, self._settings, self._allocations)
+        result = self._build_mesh(snapshot.resources, self._settings, self._allocations)
         # before anybody sees an address it must be on disk, or a crash could give it to somebody else
         self._file.save(result.allocations)
         self._allocations = result.allocations
