@@ -40,6 +40,7 @@ class ProxyConfiguration:
         self._local: dict[str, str] = {}
         # By destination address: the clusters that Envoy asked for.
         self._asked: dict[str, set[str]] = {}
+        self._resting: AbstractSet[str] = frozenset()
         self._unknown_since: dict[str, float] = {}
         # Of services and workloads that no mesh range contains: there are few, and listeners name them.
         self._mesh_addresses: Sequence[str] = ()
@@ -86,6 +87,17 @@ class ProxyConfiguration:
             self._publish_listeners()
         elif ours:
             self._publish_listeners()
+
+    def endpoints_rest(self, resting: AbstractSet[str], changed: Iterable[str]) -> None:
+        """`resting` endpoints get no new connections; `changed` are those that began or ceased to rest."""
+        self._resting = resting
+        touched: set[str] = set()
+        for endpoint in changed:
+            address = endpoint.rpartition(":")[0].strip("[]")
+            workload = self._view.workload_at(address)
+            touched |= {address} if workload is None else self._view.addresses_of(workload)
+        for address in self._asked_among(touched):
+            self._refresh_destinations(address)
 
     def put_certificate(self, certificate: WorkloadCertificate) -> None:
         """A new or renewed certificate, for both of its roles."""
@@ -172,7 +184,7 @@ class ProxyConfiguration:
             case Destination():
                 self._unknown_since.pop(cluster, None)
                 made = destinations.destination_cluster(self._settings, found)
-                assignment = destinations.load_assignment(self._settings, found, self._local)
+                assignment = destinations.load_assignment(self._settings, found, self._local, self._resting)
                 self._cache.update(pb.CLUSTER_LOAD_ASSIGNMENT, [Resource.of(cluster, assignment)])
                 self._cache.update(pb.CLUSTER, [Resource.of(cluster, made, named_only=True)])
                 return True

@@ -52,7 +52,13 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
             outside=outside,
             force_tunnel=self.force_hbone,
             access_log=str(self.state_dir / "access.log"),
+            failure_log=str(self.failure_log),
         )
+
+    @property
+    def failure_log(self) -> Path:
+        """Where Envoy notes the endpoints that it could not reach."""
+        return self.state_dir / "failures.log"
 
     @property
     def agent_socket(self) -> Path:

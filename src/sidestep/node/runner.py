@@ -11,7 +11,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import grpc.aio
 import structlog
@@ -33,6 +33,7 @@ from sidestep.node.enrolment import Enrolment
 from sidestep.node.mesh_feed import MeshFeed
 from sidestep.node.metrics import serve_metrics
 from sidestep.node.options import NodeOptions
+from sidestep.node.outliers import FailureLog, OutlierDetector
 from sidestep.node.pods import Pod, PodFile
 from sidestep.node.proxy import envoy_options
 from sidestep.node.status import Rejections, envoy_process, response
@@ -73,6 +74,7 @@ class Agent:
             captures_changed=self._captures_changed,
             capture_dns=bool(options.dns_address),
         )
+        self.outliers = OutlierDetector()
         self.supervisor = Supervisor(envoy_options(options))
         self.dns = Companion("dns", _dns_command(options), folder=options.state_dir, log=options.state_dir / "dns.log")
         self.rejections = Rejections()
@@ -129,6 +131,9 @@ class Agent:
     def _captures_changed(self) -> None:
         publish_captures(self.cache, self.options, self.configuration.pods.values())
 
+    def _endpoints_changed(self, endpoints: Iterable[str]) -> None:
+        self.configuration.endpoints_rest(self.outliers.resting, endpoints)
+
     async def _known(self, pod: Pod) -> bool:
         deadline = time.monotonic() + KNOWN_SECONDS
         while workload_of(self.view, pod) is None:
@@ -165,6 +170,7 @@ class Agent:
                     self.feed.run(),
                     self._follow_controller(),
                     self._settle_unknown(),
+                    FailureLog(self.options.failure_log, self.outliers, self._endpoints_changed).run(),
                     serve_metrics(self.report, self.options.metrics_address, self.options.metrics_port),
                     *((self.dns.run(),) if self.options.dns_address else ()),
                 )

@@ -24,3 +24,5 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     connect_seconds: float = 5.0
     access_log: str = ""
     """Path of the access log, "" for none."""
+    failure_log: str = ""
+    """Path of the log of endpoints that could not be reached, "" for none."""

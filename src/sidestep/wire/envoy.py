@@ -43,6 +43,7 @@ from sidestep.wire._pb.envoy.config.core.v3.config_source_pb2 import (
 )
 from sidestep.wire._pb.envoy.config.core.v3.extension_pb2 import TypedExtensionConfig
 from sidestep.wire._pb.envoy.config.core.v3.grpc_service_pb2 import GrpcService
+from sidestep.wire._pb.envoy.config.core.v3.health_check_pb2 import UNHEALTHY
 from sidestep.wire._pb.envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, KeepaliveSettings
 from sidestep.wire._pb.envoy.config.core.v3.socket_option_pb2 import SocketOption
 from sidestep.wire._pb.envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
@@ -136,6 +137,7 @@ __all__ = [
     "RBAC",
     "SECRET",
     "TYPE_PREFIX",
+    "UNHEALTHY",
     "AccessLog",
     "AccessLogFilter",
     "AdditionalAddress",

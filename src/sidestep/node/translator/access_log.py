@@ -95,6 +95,18 @@ def outbound_tunnel(settings: NodeSettings) -> pb.AccessLog:
     )
 
 
+def failures(settings: NodeSettings) -> pb.AccessLog:
+    """Connections that did not reach the endpoint which was chosen for them: food for outlier detection."""
+    log_format = pb.SubstitutionFormatString()
+    log_format.json_format.update({"destination": f"%DYNAMIC_METADATA({names.ENDPOINT_METADATA}:destination)%"})
+    log = pb.AccessLog(
+        name="failures",
+        typed_config=pb.any_of(pb.FileAccessLog(path=settings.failure_log, log_format=log_format)),
+    )
+    log.filter.response_flag_filter.flags.extend(["UF", "UH", "UPE"])
+    return log
+
+
 def same_node(settings: NodeSettings, pod: Pod) -> pb.AccessLog:
     """Connections between two pods of this node, which never leave Envoy."""
     return _log(

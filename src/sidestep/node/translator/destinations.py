@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -132,14 +133,24 @@ def destination_cluster(settings: NodeSettings, destination: Destination) -> pb.
 
 
 def load_assignment(
-    settings: NodeSettings, destination: Destination, local_pods: Mapping[str, str]
+    settings: NodeSettings,
+    destination: Destination,
+    local_pods: Mapping[str, str],
+    resting: AbstractSet[str] = frozenset(),
 ) -> pb.ClusterLoadAssignment:
-    """The endpoints; `local_pods` gives, by address, the uids of this node's enrolled pods."""
+    """The endpoints; `local_pods` gives, by address, the uids of this node's enrolled pods.
+
+    Endpoints of `resting` (`address:port`) get no new connections, but never more than half of all rest.
+    """
     assignment = pb.ClusterLoadAssignment(cluster_name=destination.cluster)
+    may_rest = len(destination.endpoints) // 2
     by_priority: dict[int, list[pb.LbEndpoint]] = {}
     for endpoint in destination.endpoints:
         built = _endpoint(settings, destination, endpoint, local_pods)
         if built is not None:
+            if may_rest and _target(built) in resting:
+                may_rest -= 1
+                built.health_status = pb.UNHEALTHY
             by_priority.setdefault(endpoint.priority, []).append(built)
     for level, priority in enumerate(sorted(by_priority)):
         assignment.endpoints.add(priority=level, lb_endpoints=by_priority[priority])
@@ -175,6 +186,10 @@ def _endpoint(
         internal.server_listener_name = names.TUNNEL
         described.update({"tunnel": names.join_address(address, names.TUNNEL_PORT)})
     return result
+
+
+def _target(endpoint: pb.LbEndpoint) -> str:
+    return endpoint.endpoint.address.envoy_internal_address.endpoint_id
 
 
 def _same_family(addresses: Sequence[str], like: str) -> str | None:

@@ -110,3 +110,8 @@ def keepalive() -> pb.TcpKeepalive:
 def access_logs(settings: NodeSettings, logs: Sequence[pb.AccessLog]) -> Sequence[pb.AccessLog]:
     """`logs`, unless the node keeps none."""
     return logs if settings.access_log else ()
+
+
+def failure_logs(settings: NodeSettings, logs: Sequence[pb.AccessLog]) -> Sequence[pb.AccessLog]:
+    """`logs`, unless nobody follows failures."""
+    return logs if settings.failure_log else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sidestep.envoy.config import ads_config_source, duration
 from sidestep.mesh.model import Action
@@ -14,6 +14,7 @@ from sidestep.node.translator.parts import (
     access_logs,
     both_families,
     dial_from,
+    failure_logs,
     network_filter,
     original_destination,
     original_source,
@@ -32,19 +33,22 @@ def plaintext_listener(settings: NodeSettings, pod: Pod) -> pb.Listener:
         address=address,
         additional_addresses=additional,
         listener_filters=[original_destination(), original_source()],
-        filter_chains=[_to_application(settings, pod, name, log)],
+        filter_chains=[_to_application(settings, pod, name, access_logs(settings, [log]))],
     )
 
 
 def same_node_listener(settings: NodeSettings, pod: Pod) -> pb.Listener:
     """Internal: connections from pods of this node, whose identity their own listener has put into filter state."""
     name = names.same_node_listener(pod.uid)
-    log = access_log.same_node(settings, pod)
+    logs = (
+        *access_logs(settings, [access_log.same_node(settings, pod)]),
+        *failure_logs(settings, [access_log.failures(settings)]),
+    )
     return pb.Listener(
         name=name,
         internal_listener=pb.Listener.InternalListenerConfig(),
         listener_filters=[original_destination(), original_source()],
-        filter_chains=[_to_application(settings, pod, name, log)],
+        filter_chains=[_to_application(settings, pod, name, logs)],
     )
 
 
@@ -56,11 +60,11 @@ def network_policies(listener: str, rules: dict[Action, pb.RBAC]) -> Iterable[pb
         yield pb.TypedExtensionConfig(name=name, typed_config=pb.any_of(filter_))
 
 
-def _to_application(settings: NodeSettings, pod: Pod, listener: str, log: pb.AccessLog) -> pb.FilterChain:
+def _to_application(settings: NodeSettings, pod: Pod, listener: str, logs: Sequence[pb.AccessLog]) -> pb.FilterChain:
     proxy = pb.TcpProxy(
         stat_prefix="inbound",
         cluster=names.APPLICATION_CLUSTER,
-        access_log=access_logs(settings, [log]),
+        access_log=logs,
         idle_timeout=duration(0),
     )
     return pb.FilterChain(

@@ -20,6 +20,7 @@ from sidestep.node.translator import access_log, names
 from sidestep.node.translator.parts import (
     PROXY_MARK,
     access_logs,
+    failure_logs,
     http2,
     keepalive,
     network_filter,
@@ -43,7 +44,10 @@ def tunnel_listener(settings: NodeSettings) -> pb.Listener:
     proxy = pb.TcpProxy(
         stat_prefix="tunnel",
         cluster=names.TUNNEL,
-        access_log=access_logs(settings, [access_log.outbound_tunnel(settings)]),
+        access_log=[
+            *access_logs(settings, [access_log.outbound_tunnel(settings)]),
+            *failure_logs(settings, [access_log.failures(settings)]),
+        ],
         idle_timeout=duration(0),
         tunneling_config=pb.TcpProxy.TunnelingConfig(
             hostname=_METADATA.format("destination"),
