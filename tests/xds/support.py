@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from sidestep.wire import envoy as pb
-from sidestep.xds.cache import Cache
+from sidestep.xds.cache import Cache, Change
 from sidestep.xds.peer import Peer
 from sidestep.xds.resource import Resource
 from sidestep.xds.stream import Received, Rules, Stream
@@ -41,9 +41,12 @@ class Line:
     ) -> None:
         rules = Rules(visible=visible, asks=asks, order=order, companions=companions or {})
         self.stream = Stream(cache, Peer(node=pb.Node(id="n1")), rules)
-        self.end = cache.watch(self.stream.changed)
+        cache.watch(self._changed)
         self.asked: list[str] = []
         self.last: list[pb.DeltaDiscoveryResponse] = []
+
+    def _changed(self, change: Change) -> None:
+        self.stream.changed(change)
 
     def send(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -56,7 +57,9 @@ async def deliver(
                 return rejected
         return rejected | await _one_by_one(handler, type_url, good, removed, first=first)
     except Exception as error:  # noqa: BLE001 - the stream goes on; the server hears of it
-        _log.exception("xds.handler_failed", type=type_url.rpartition(".")[2])
+        # Without the values of local variables, which a log's own traceback may show: they may hold secrets.
+        trace = "".join(traceback.format_exception(error))
+        _log.error("xds.handler_failed", type=type_url.rpartition(".")[2], trace=trace)
         reason = f"the handler failed: {type(error).__name__}"
         return dict.fromkeys(("", *(each.name for each in added), *removed), reason) | rejected
 

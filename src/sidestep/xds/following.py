@@ -72,7 +72,7 @@ class Following:
         request = pb.DeltaDiscoveryRequest(type_url=self.type_url, response_nonce=nonce)
         if rejected:
             request.error_detail.code = _INVALID_ARGUMENT
-            request.error_detail.message = "; ".join(rejected.values())[:_MESSAGE_CHARACTERS]
+            request.error_detail.message = "; ".join(dict.fromkeys(rejected.values()))[:_MESSAGE_CHARACTERS]
         return request
 
     # --- responses -----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import traceback
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -203,8 +204,10 @@ class _Session:
                 _check_answer(answer, name)
                 if self.stream.wants(type_url, name):
                     self._server.cache.update(type_url, [answer])
-        except Exception:  # noqa: BLE001 - one name's trouble must not end the stream
-            _log.exception("xds.resolve_failed", type=type_url.rpartition(".")[2], name=name)
+        except Exception as error:  # noqa: BLE001 - one name's trouble must not end the stream
+            # Without the values of local variables, which a log's own traceback may show: they may hold secrets.
+            trace = "".join(traceback.format_exception(error))
+            _log.error("xds.resolve_failed", type=type_url.rpartition(".")[2], name=name, trace=trace)
         self.stream.answered(type_url, name, answer)
         self._wake.set()
 
