@@ -33,7 +33,7 @@ def plaintext_listener(settings: NodeSettings, pod: Pod) -> pb.Listener:
         address=address,
         additional_addresses=additional,
         listener_filters=[original_destination(), original_source()],
-        filter_chains=[_to_application(settings, pod, name, access_logs(settings, [log]))],
+        filter_chains=[_to_application(pod, name, access_logs(settings, [log]))],
     )
 
 
@@ -48,7 +48,7 @@ def same_node_listener(settings: NodeSettings, pod: Pod) -> pb.Listener:
         name=name,
         internal_listener=pb.Listener.InternalListenerConfig(),
         listener_filters=[original_destination(), original_source()],
-        filter_chains=[_to_application(settings, pod, name, logs)],
+        filter_chains=[_to_application(pod, name, logs)],
     )
 
 
@@ -60,7 +60,7 @@ def network_policies(listener: str, rules: dict[Action, pb.RBAC]) -> Iterable[pb
         yield pb.TypedExtensionConfig(name=name, typed_config=pb.any_of(filter_))
 
 
-def _to_application(settings: NodeSettings, pod: Pod, listener: str, logs: Sequence[pb.AccessLog]) -> pb.FilterChain:
+def _to_application(pod: Pod, listener: str, logs: Sequence[pb.AccessLog]) -> pb.FilterChain:
     proxy = pb.TcpProxy(
         stat_prefix="inbound",
         cluster=names.APPLICATION_CLUSTER,
