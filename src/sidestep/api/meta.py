@@ -15,6 +15,9 @@ Timestamp = Annotated[datetime, msgspec.Meta(tz=True)]
 """An RFC 3339 time with its zone, as Kubernetes writes them."""
 
 
+PortNumber = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A part of a resource. Attributes are the manifest's fields in snake case; fields we do not model are skipped."""
 
@@ -132,6 +135,7 @@ __all__ = [
     "ObjectMeta",
     "OwnerReference",
     "Path",
+    "PortNumber",
     "Resource",
     "ResourceKey",
     "StrictModel",

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from sidestep.api import validate
 from sidestep.api.istio.selector import LabelsSelector
 from sidestep.api.istio.workload_entry import WorkloadEntrySpec, workload_findings
-from sidestep.api.meta import Finding, Model, Path, Resource, StrictModel
+from sidestep.api.meta import Finding, Model, Path, PortNumber, Resource, StrictModel
 
 Location = Literal["MESH_EXTERNAL", "MESH_INTERNAL"]
 Resolution = Literal["NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"]
@@ -18,7 +18,7 @@ PortProtocol = Literal["HTTP", "HTTPS", "GRPC", "GRPC-WEB", "HTTP2", "MONGO", "M
 class ServiceEntryPort(StrictModel, frozen=True, kw_only=True):
     """A port of all the entry's hosts."""
 
-    number: int
+    number: PortNumber
     name: str
     protocol: str = ""
     """One of `PortProtocol` in any case; empty: TCP."""

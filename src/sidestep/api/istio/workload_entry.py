@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from sidestep.api import validate
-from sidestep.api.meta import Finding, Path, Resource, StrictModel
+from sidestep.api.meta import Finding, Path, PortNumber, Resource, StrictModel
 
 _UNIX = "unix://"
 
@@ -16,7 +16,7 @@ class WorkloadEntrySpec(StrictModel, frozen=True, kw_only=True):
 
     address: str = ""
     """An IP address, a DNS name or `unix:///path`; empty with a `network` that has a gateway."""
-    ports: Mapping[str, int] = {}
+    ports: Mapping[str, PortNumber] = {}
     """By the name of a service's port: where this workload listens for it."""
     labels: Mapping[str, str] = {}
     network: str = ""

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from sidestep.api import validate
-from sidestep.api.meta import Finding, Model, Path
+from sidestep.api.meta import Finding, Model, Path, PortNumber
 
 Protocol = Literal["TCP", "UDP", "SCTP"]
 _ENVIRONMENT_NAME = re.compile(r"[^=\x00]+")
@@ -38,7 +38,7 @@ class EnvironmentVariable(Model, frozen=True, kw_only=True):
 class ContainerPort(Model, frozen=True, kw_only=True):
     """A port on which the container listens; its name is what a Service's `targetPort` may say."""
 
-    container_port: int
+    container_port: PortNumber
     name: str = ""
     protocol: Protocol = "TCP"
     host_port: int = 0
@@ -78,7 +78,7 @@ class Exec(Model, frozen=True, kw_only=True):
 class Grpc(Model, frozen=True, kw_only=True):
     """Healthy when gRPC's health service says so."""
 
-    port: int
+    port: PortNumber
     service: str = ""
 
 

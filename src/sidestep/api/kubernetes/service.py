@@ -9,7 +9,7 @@ import msgspec
 
 from sidestep.api import validate
 from sidestep.api.kubernetes.container import Protocol
-from sidestep.api.meta import Finding, Model, Path, Resource
+from sidestep.api.meta import Finding, Model, Path, PortNumber, Resource
 
 ServiceType = Literal["ClusterIP", "NodePort", "LoadBalancer", "ExternalName"]
 IpFamily = Literal["IPv4", "IPv6"]
@@ -19,7 +19,7 @@ HEADLESS = "None"
 class ServicePort(Model, frozen=True, kw_only=True):
     """One port of a Service."""
 
-    port: int
+    port: PortNumber
     name: str = ""
     target_port: int | str | None = None
     """A number, or a name that each pod maps to a number; None: `port`."""
