@@ -59,11 +59,17 @@ def test_a_folder_of_somebody_else_is_neither_taken_nor_emptied(tmp_path: Path) 
 def test_shared_memory_of_dead_envoys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     memory = tmp_path / "shm"
     memory.mkdir()
-    for name in ("envoy_shared_memory_7", "envoy_shared_memory_8", "envoy_shared_memory_x", "other_7"):
+    for name in (
+        "envoy_shared_memory_70",
+        "envoy_shared_memory_80",
+        "envoy_shared_memory_7",
+        "envoy_shared_memory_x",
+        "other_7",
+    ):
         (memory / name).touch()
     monkeypatch.setattr(cleanup, "_SHARED_MEMORY", memory)
     layout = Layout.of(tmp_path / "state")
     layout.node("node-1").mkdir(parents=True)
     (layout.node("node-1") / "envoy.json").write_text(json.dumps({"generations": [{"base_id": 7, "pid": 1}]}))
     (layout.node("node-1") / "broken.json").write_text("{")
-    assert cleanup._orphaned_shared_memory(layout) == {memory / "envoy_shared_memory_7"}
+    assert cleanup._orphaned_shared_memory(layout) == {memory / "envoy_shared_memory_70"}

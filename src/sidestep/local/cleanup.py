@@ -138,12 +138,9 @@ def _orphaned_shared_memory(layout: Layout) -> frozenset[Path]:
     for path in layout.nodes.glob("**/*.json"):
         with suppress(OSError, msgspec.DecodeError):
             noted |= set(_base_ids(msgspec.json.decode(path.read_bytes())))
-    return frozenset(path for path in _SHARED_MEMORY.glob("envoy_shared_memory_*") if _base_id(path) in noted)
-
-
-def _base_id(path: Path) -> int | None:
-    number = path.name.rpartition("_")[2]
-    return int(number) if number.isdigit() else None
+    # Envoy multiplies: it keeps room for ten processes of one base id
+    names = {f"envoy_shared_memory_{10 * base_id}" for base_id in noted}
+    return frozenset(path for path in _SHARED_MEMORY.glob("envoy_shared_memory_*") if path.name in names)
 
 
 def _base_ids(value: object) -> Iterator[int]:
