@@ -37,6 +37,11 @@ class ServerInfo(msgspec.Struct, frozen=True):
         """Number of the process in its chain of hand-overs."""
         return self.command_line_options.restart_epoch
 
+    @property
+    def base_id(self) -> int:
+        """Names the chain."""
+        return int(self.command_line_options.base_id)
+
 
 class Memory(msgspec.Struct, frozen=True):
     """What `/memory` says, in bytes."""

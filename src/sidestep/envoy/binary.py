@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import envoy
 import msgspec
 
+import envoy
 from sidestep.envoy.errors import EnvoyNotFoundError, InvalidBootstrapError
 from sidestep.wire import envoy as pb
 

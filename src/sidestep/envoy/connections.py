@@ -52,16 +52,16 @@ def _sockets(pid: int) -> Iterator[socket.socket]:
 def _socket_numbers(pid: int) -> Iterator[int]:
     folder = Path(f"/proc/{pid}/fd")
     try:
-        names = os.listdir(folder)
+        entries = list(folder.iterdir())
     except FileNotFoundError as error:
         raise ProcessLookupError(f"process {pid} has ended") from error
-    for name in names:
+    for entry in entries:
         try:
-            target = os.readlink(folder / name)
+            target = os.fspath(entry.readlink())
         except FileNotFoundError:
             continue  # closed since the listing
         if target.startswith("socket:"):
-            yield int(name)
+            yield int(entry.name)
 
 
 def _duplicate(descriptor: int, number: int) -> int:

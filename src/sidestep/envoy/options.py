@@ -30,6 +30,8 @@ class EnvoyOptions:
     ports: frozenset[int] = field(default=DEFAULT_PORTS)
     """A replaced Envoy ends when no connection is left on these listening ports."""
     log_level: str = "warning"
+    maximum_draining: int = 4
+    """A hand-over is refused while so many replaced Envoys live: each takes some 100 MB."""
     ready_seconds: float = 30.0
     """How long a new Envoy may take to be ready in a hand-over before it is given up."""
 

@@ -35,7 +35,7 @@ def command_line(pid: int) -> tuple[str, ...]:
 
 def find(argument: str) -> list[int]:
     """Pids of the living processes that have `argument` on their command line."""
-    pids = (int(entry) for entry in os.listdir(_PROC) if entry.isdecimal())
+    pids = (int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal())
     return [pid for pid in pids if argument in command_line(pid)]
 
 

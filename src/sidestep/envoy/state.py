@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
@@ -22,6 +21,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     replaced_at: float | None = None
     """When another took over from it, in seconds since 1970. None: it serves, or is about to."""
+    live: bool = False
+    """True once it was seen to serve."""
     successor: bool = False
     """True: it is to take over from the serving one, and has not yet."""
 
@@ -55,8 +56,6 @@ class StateFile:
             self._path.unlink(missing_ok=True)
             return
         temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(4)}")
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(state), indent=1))
-            file.flush()
-            os.fsync(file.fileno())
+        # no fsync: what is lost with the machine's power has no process left either
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
         temporary.replace(self._path)
