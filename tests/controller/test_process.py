@@ -276,8 +276,12 @@ def _handshake(port: int, version: ssl.TLSVersion, roots: Path) -> str | None:
     context = ssl.create_default_context(cafile=str(roots))
     context.maximum_version = version
     context.set_alpn_protocols(["h2"])
-    with socket.create_connection(("127.0.0.1", port)) as plain:
-        return context.wrap_socket(plain, server_hostname="sidestep-controller").version()
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname="sidestep-controller", do_handshake_on_connect=False) as encrypted,
+    ):
+        encrypted.do_handshake()
+        return encrypted.version()
 
 
 async def test_tls_1_3_only(controller: ControllerProcess) -> None:

@@ -101,6 +101,17 @@ def test_created_files_are_private_and_survive(tmp_path: Path) -> None:
     assert again.trust.fingerprints == first.trust.fingerprints
 
 
+def test_a_root_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    Authority.load_or_create(tmp_path / "empty", "cluster.local")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/file").write_text("of somebody else")
+    with pytest.raises(AuthorityError, match="must be empty or absent"):
+        Authority.load_or_create(tmp_path / "used", "cluster.local")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "used"]
+    assert (tmp_path / "empty").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
 def test_key_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
     Authority.load_or_create(tmp_path, "cluster.local")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
+import secrets
+import shutil
 from pathlib import Path
 
 from cryptography import x509
@@ -41,14 +43,20 @@ def is_present(folder: Path) -> bool:
 
 
 def create(folder: Path, trust_domain: str) -> None:
-    """Make a root. `ca-cert.pem` comes last: a crash in between leaves an error that says what to delete."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make a root, all of it or nothing: the folder is filled elsewhere and takes its name when it is complete."""
+    folder.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
-    root = issue_root(key, trust_domain, dt.datetime.now(dt.UTC))
-    pem = root.public_bytes(serialization.Encoding.PEM)
-    write_atomically(folder / KEY, private_key_to_pem(key).encode(), mode=0o600)
-    write_atomically(folder / ROOT, pem)
-    write_atomically(folder / CERTIFICATE, pem)
+    pem = issue_root(key, trust_domain, dt.datetime.now(dt.UTC)).public_bytes(serialization.Encoding.PEM)
+    beside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    beside.mkdir(mode=0o700)
+    write_atomically(beside / KEY, private_key_to_pem(key).encode(), mode=0o600)
+    write_atomically(beside / ROOT, pem)
+    write_atomically(beside / CERTIFICATE, pem)
+    try:
+        beside.rename(folder)  # over an empty folder, too
+    except OSError as error:
+        shutil.rmtree(beside)
+        raise AuthorityError(f"cannot make a CA in {folder}: {error.strerror}; it must be empty or absent") from error
 
 
 def load(folder: Path) -> AuthorityFiles:
