@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 
 import pytest
 
-from sidestep.demo.traffic import AccessLogs, Connection, Route, Workload, pairs, parse
+from sidestep.demo.traffic import AccessLogs, Connection, Route, Workload, moment, pairs, parse
 from sidestep.local.errors import BadDataError
 
 FRONT = Workload(pod="front-1", label="front", application="front", node="node-1", address="10.244.1.2", enrolled=True)
@@ -83,6 +84,12 @@ def test_paths_are_kept_apart_and_medians_and_failures_counted() -> None:
 def test_other_namespaces_and_unknown_pods_are_left_out() -> None:
     assert pairs([outbound()], [FRONT], "shop") == ()
     assert pairs([outbound()], [FRONT, REVIEWS], "other") == ()
+
+
+def test_moments_compare_as_the_log_writes_them() -> None:
+    noon = dt.datetime(2026, 7, 1, 12, 0, 0, 5_999, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+    assert moment(noon) == "2026-07-01T10:00:00.005Z"
+    assert moment(noon + dt.timedelta(milliseconds=995)) > moment(noon)
 
 
 def test_logs_are_read_on_and_half_a_line_waits(tmp_path: Path) -> None:

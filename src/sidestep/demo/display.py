@@ -80,11 +80,11 @@ def load(report: LoadReport, *, when: str) -> RenderableType:
 def evidence(found: Evidence, *, interface: str) -> RenderableType:
     """What was read on the wire, and a piece of it."""
     name = shop.REQUEST_TEXT.decode()
-    count = f"[bold]{found.found} times[/bold]" if found.found else "[bold]not once[/bold]"
+    times = {0: "not once", 1: "once"}.get(found.found, f"{found.found} times")
     colour = "red" if found.found else "green"
     summary = (
         f"{found.packets} packets with {found.bytes:,} bytes passed {interface}. "
-        f"“{name}” occurs [{colour}]{count}[/{colour}] in them."
+        f"“{name}” occurs [bold {colour}]{times}[/] in them."
     )
     parts = [paragraph(summary)]
     if found.excerpt is not None:

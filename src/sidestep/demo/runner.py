@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from sidestep.demo import display, findings, shop
 from sidestep.demo.capture import Capture
 from sidestep.demo.frames import Evidence
 from sidestep.demo.mesh import DemoMesh, LoadReport
-from sidestep.demo.traffic import Connection, pairs
+from sidestep.demo.traffic import Connection, moment, pairs
 from sidestep.local.errors import LocalError
 
 _START_SECONDS = 90.0
@@ -72,6 +73,7 @@ class _Demo:
         self._captures = captures
         self._connections: list[Connection] = []
         self._requests = self._failed = 0
+        self._since = ""
 
     def show(self) -> bool:
         """Start, show and prove; True if all is well."""
@@ -103,6 +105,13 @@ class _Demo:
         )
         self._mesh.up(_START_SECONDS)
         self._say(display.nodes(self._mesh.workloads()))
+        self._mesh.wait_until(self._load_succeeds, _SWITCH_SECONDS, "the shop does not answer its customer")
+        self._since = moment(dt.datetime.now(dt.UTC))
+
+    def _load_succeeds(self) -> bool:
+        """The load generator may be up before those that it talks to: what failed before this does not count."""
+        report = self._mesh.load_report()
+        return report.requests > report.failed == 0
 
     def _traffic(self) -> Evidence:
         self._say(display.heading("The mesh is on: who talks to whom"))
@@ -155,7 +164,7 @@ class _Demo:
         return capture.evidence()
 
     def _all_pairs_seen(self) -> bool:
-        self._connections += self._mesh.access_logs.new()
+        self._connections += [c for c in self._mesh.access_logs.new() if c.start_time >= self._since]
         return not findings.missing(pairs(self._connections, self._mesh.workloads(), shop.NAMESPACE))
 
     def _report(self) -> LoadReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,8 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     destination_identity: str = msgspec.field(default="", name="dst.identity")
     tls_version: str = ""
     traceparent: str = ""
+    start_time: str = ""
+    """ISO 8601 in UTC with milliseconds: such times can be compared as they are written."""
     duration_ms: float = 0
     response_flags: str = ""
     error: str = ""
@@ -86,6 +89,11 @@ class AccessLogs:
         complete = data[: data.rfind(b"\n") + 1]
         self._offsets[path] = self._offsets.get(path, 0) + len(complete)
         return [parse(line) for line in complete.splitlines() if line.strip()]
+
+
+def moment(now: dt.datetime) -> str:
+    """A time as access logs write it."""
+    return now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def parse(line: bytes) -> Connection:
