@@ -18,7 +18,7 @@ def service(balancing: LoadBalancing = LoadBalancing()) -> Service:  # noqa: B00
 
 
 def workload(name: str, **fields: object) -> Workload:
-    known: dict[str, object] = {"services": {KEY: (PORT,)}, **fields}
+    known: dict[str, object] = {"services": {KEY: (PORT,)}, "addresses": ("10.0.0.1",), **fields}
     return Workload(uid=name, name=name, namespace="shop", **known)  # type: ignore[arg-type]
 
 
@@ -66,6 +66,11 @@ def test_weights_are_capacities_and_zero_takes_nothing() -> None:
     items = [workload("big", capacity=5), workload("off", capacity=0)]
     found = ranked_endpoints(service(), PORT, items, HERE)
     assert [(endpoint.workload.name, endpoint.weight) for endpoint in found] == [("big", 5)]
+
+
+def test_what_cannot_be_dialled_is_left_out() -> None:
+    items = [workload("nowhere", addresses=()), workload("by-name", addresses=(), hostname="db.example.com")]
+    assert names(ranked_endpoints(service(), PORT, items, HERE)) == [("by-name", 0)]
 
 
 def test_target_ports_are_the_workloads_own() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from sidestep.mesh.model import BalancingMode, Locality, Port, Scope, Service, Workload
+from sidestep.mesh.model import BalancingMode, LoadBalancing, Locality, Port, Scope, Service, Workload
 
 
 class NodeLocality(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,14 +38,15 @@ def ranked_endpoints(
     """The endpoints of `service` at `port`, best priority first, then by uid.
 
     Priorities are dense: 0, 1, … without gaps. `workloads` may hold ones that do not serve it; they are ignored. An
-    endpoint whose target port is not known (a named port that its pod lacks) is left out, and so is one of capacity 0.
+    endpoint whose target port is not known (a named port that its pod lacks) is left out, and so are those that cannot
+    be dialled and those of capacity 0.
     """
     balancing = service.load_balancing
     strict = balancing.mode is BalancingMode.STRICT
     ranks: list[tuple[int, Workload, int]] = []
     for workload in workloads:
         target = target_port(service, port, workload)
-        if not target or workload.capacity < 1 or not (workload.healthy or balancing.unhealthy_too):
+        if not target or not _is_usable(workload, balancing):
             continue
         rank = _rank(balancing.preference, workload, source)
         if strict and rank < len(balancing.preference):
@@ -62,6 +63,11 @@ def target_port(service: Service, port: Port, workload: Workload) -> int:
         if candidate.service_port == port.service_port:
             return candidate.target_port or port.target_port
     return 0
+
+
+def _is_usable(workload: Workload, balancing: LoadBalancing) -> bool:
+    reachable = workload.addresses or workload.hostname or workload.network_gateway
+    return bool(reachable) and workload.capacity > 0 and (workload.healthy or balancing.unhealthy_too)
 
 
 def _prioritised(ranks: Sequence[tuple[int, Workload, int]]) -> tuple[RankedEndpoint, ...]:

@@ -76,19 +76,17 @@ def _told(resource: AuthorizationPolicy, policy: Policy, unseen: list[str]) -> C
     if not unseen:
         return _condition(resource, _LAYER4, status=True, reason="Accepted", message="enforced by node proxies")
     found = f"layer 4 cannot see: {', '.join(unseen)}; a waypoint is needed for that."
+    dead = [str(number) for number, rule in enumerate(policy.rules) if never_matches(rule)]
+    useless = policy.action is Action.DENY and len(dead) == len(policy.rules)
     if policy.action is Action.ALLOW:
         effect = "The rules that ask for it are left out, so less is allowed than the policy says"
+    elif useless:
+        effect = "No rule can match without it: the policy denies nothing"
+    elif dead:
+        effect = f"Rules that cannot match without it (counted from 0: {', '.join(dead)}) deny nothing"
     else:
-        dead = [str(number) for number, rule in enumerate(policy.rules) if never_matches(rule)]
-        if len(dead) == len(policy.rules):
-            effect = "Nothing is left of the policy's rules: IT DENIES NOTHING"
-        elif dead:
-            effect = (
-                f"Rule {', '.join(dead)} (counted from 0) DENIES NOTHING, others may deny more than the policy says"
-            )
-        else:
-            effect = "The rest of each rule is enforced, so more is denied than the policy says"
-    return _condition(resource, _LAYER4, status=True, reason=_UNSUPPORTED, message=f"{found} {effect}")
+        effect = "The rest of each rule is enforced, so more is denied than the policy says"
+    return _condition(resource, _LAYER4, status=not useless, reason=_UNSUPPORTED, message=f"{found} {effect}")
 
 
 def never_matches(rule: Rule) -> bool:

@@ -55,7 +55,8 @@ def pod_workload(
         native_tunnel=native,
         services={**services, **told},
         authorization_policies=membership.policies_of(metadata.namespace, labels),
-        healthy=pod.ready,
+        # One that is being deleted serves its connections, but gets no new ones.
+        healthy=pod.ready and metadata.deletion_timestamp is None,
         locality=_locality_of_labels(labels),
         host_network=spec.host_network,
     )
