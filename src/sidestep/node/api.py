@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,15 +94,17 @@ class AgentServer:
 
 
 async def listen_on_socket(server: grpc.aio.Server, socket: Path) -> None:
-    """Starts `server` on a socket that only its owner can open; a file that a killed agent left is replaced."""
+    """Starts `server` on a socket that only its owner can open; a file that a killed agent left is replaced.
+
+    The folder belongs to its owner alone, so that nobody gets in before the socket's own mode is set. A umask would
+    not do: it is the whole process's, and other threads make files meanwhile.
+    """
     check_socket_path(socket)
+    socket.parent.chmod(0o700)
     socket.unlink(missing_ok=True)
-    before = os.umask(0o177)
-    try:
-        server.add_insecure_port(f"unix:{socket}")
-        await server.start()
-    finally:
-        os.umask(before)
+    server.add_insecure_port(f"unix:{socket}")
+    await server.start()
+    socket.chmod(0o600)
 
 
 def _handler(request_type: type[Message], method: Callable[..., Awaitable[Message]]) -> grpc.RpcMethodHandler[Any, Any]:
