@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidestep.controller.join import JoinTokens
+from sidestep.identity.authority import Authority
 from sidestep.identity.certificate import new_key_and_csr
 from sidestep.identity.client import create_certificate
 from sidestep.identity.errors import JoinRefusedError, SigningRefusedError
@@ -119,6 +120,16 @@ async def test_the_node_renews_at_half_life_and_a_withdrawn_token_ends_that(port
     assert not running.done()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_other_roots_are_noticed(ports: Ports, tmp_path: Path) -> None:
+    credentials = await ports.join("node-1")
+    assert not credentials._has_other_roots()
+    ports.root.write_text("half a fi")
+    assert not credentials._has_other_roots()
+    other = Authority.load_or_create(tmp_path / "other", "cluster.local").trust
+    ports.root.write_text(ports.authority.trust.union(other).pem)
+    assert credentials._has_other_roots()
 
 
 def test_token_files_open_to_others_or_too_short_are_not_used(tmp_path: Path) -> None:

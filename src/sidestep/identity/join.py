@@ -18,8 +18,15 @@ import structlog
 
 from sidestep.identity.certificate import WorkloadCertificate, new_key_and_csr
 from sidestep.identity.client import IMPERSONATED_IDENTITY, create_certificate
-from sidestep.identity.errors import IdentityError, JoinRefusedError, SigningRefusedError, SigningUnavailableError
+from sidestep.identity.errors import (
+    AuthorityError,
+    IdentityError,
+    JoinRefusedError,
+    SigningRefusedError,
+    SigningUnavailableError,
+)
 from sidestep.identity.spiffe import SpiffeId
+from sidestep.identity.trust import TrustBundle
 from sidestep.wire import istio
 
 CONTROLLER_NAME = "sidestep-controller"
@@ -27,6 +34,7 @@ CONTROLLER_NAME = "sidestep-controller"
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 5.0
+_LOOK_EVERY = 5.0
 _CHANNEL_OPTIONS = (
     ("grpc.ssl_target_name_override", CONTROLLER_NAME),
     ("grpc.max_receive_message_length", 64 << 20),
@@ -81,18 +89,30 @@ class NodeCredentials:
         return grpc.aio.secure_channel(address, credentials, options=_CHANNEL_OPTIONS)
 
     async def run(self) -> None:
-        """Renew at half life until cancelled. Failures are logged and tried again: the old one may still be good."""
+        """Renew at half life, or when the roots change, until cancelled.
+
+        Failures are logged and tried again: the old certificate may still be good.
+        """
         while True:
             renew_at = self._certificate.renew_at(random.uniform(-0.05, 0.05))  # noqa: S311 - spreads load
-            await _sleep_until(renew_at)
+            await self._wait(renew_at)
             self._certificate = await _renew(self._point)
             _log.info("node_certificate_renewed", until=self._certificate.not_after.isoformat())
 
+    async def _wait(self, renew_at: dt.datetime) -> None:
+        """Until then, or until the controller has other roots: what it signed with the old ones is of no use there."""
+        # in steps: sleeping runs on the monotonic clock, certificates expire on the wall clock
+        while (left := (renew_at - dt.datetime.now(dt.UTC)).total_seconds()) > 0:
+            await asyncio.sleep(min(left, _LOOK_EVERY))
+            if await asyncio.to_thread(self._has_other_roots):
+                return
 
-async def _sleep_until(moment: dt.datetime) -> None:
-    # in steps: sleeping runs on the monotonic clock, certificates expire on the wall clock
-    while (left := (moment - dt.datetime.now(dt.UTC)).total_seconds()) > 0:  # noqa: ASYNC110
-        await asyncio.sleep(min(left, 60.0))
+    def _has_other_roots(self) -> bool:
+        try:
+            published = TrustBundle.parse(self._point.root_certificate_path.read_text())
+        except (OSError, ValueError, AuthorityError):
+            return False  # being replaced, or gone with its controller: the roots we have are as good as any
+        return set(published.roots) != set(TrustBundle.parse(self._certificate.roots_pem).roots)
 
 
 async def join(
