@@ -21,7 +21,7 @@ _ANNOTATIONS_LIMIT = 256 * 1024
 
 def shown(value: object) -> str:
     """A value as messages show it: quoted if it is text, and short."""
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

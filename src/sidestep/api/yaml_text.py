@@ -25,7 +25,7 @@ _RESOLVED_TAGS = frozenset(f"{_PREFIX}{name}" for name in ("int", "float", "bool
 _MAXIMUM_DEPTH = 64
 _MAXIMUM_VALUES = 500_000
 _JSON_START = re.compile(r"(---)?\s*[{\[]")
-_SURROGATE_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2})(\\u[dD][c-fC-F][0-9a-fA-F]{2})")
+_SURROGATE_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
 class Document(NamedTuple):
@@ -112,7 +112,7 @@ def _without_surrogates(part: str) -> str:
 
 
 def _joined(pair: re.Match[str]) -> str:
-    high, low = int(pair[2][2:], 16), int(pair[3][2:], 16)
+    high, low = int(pair[2], 16), int(pair[3], 16)
     return pair[1] + chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
 
 
