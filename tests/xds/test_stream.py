@@ -27,7 +27,7 @@ def test_acknowledged(cache: Cache) -> None:
 
 
 def test_refused_is_not_sent_again_until_it_changes(cache: Cache) -> None:
-    cache.update(STRUCT, [number("good", 1), number("bad", 1)])
+    cache.update(STRUCT, [number("good", 1), number("bad", 1), number("in", 1), number("ba", 1)])
     line = Line(cache)
     line.says()
     outcome = line.send(nonce=line.last[0].nonce, error="Error adding/updating: bad: no such filter").outcome

@@ -62,10 +62,12 @@ async def proxied_connections(network_namespace: str, ports: tuple[int, ...]) ->
 async def wait_until_listening(network_namespace: str, tcp: set[int], udp: set[int], *, seconds: float) -> set[int]:
     """Returns the ports that still do not listen after `seconds`: none when all is well."""
     deadline = time.monotonic() + seconds
+    pause = 0.01
     while True:
         listening = {each.local_port for each in await tcp_sockets(network_namespace) if each.state == LISTENING}
         bound = {each.local_port for each in await in_namespace(network_namespace, lambda: _read("udp", "udp6"))}
         missing = (tcp - listening) | (udp - bound)
         if not missing or time.monotonic() >= deadline:
             return missing
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(pause)
+        pause = min(0.5, pause * 1.3)

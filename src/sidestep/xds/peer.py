@@ -26,6 +26,10 @@ class Peer:
         """What the client calls itself. Proves nothing: see `properties`."""
         return self.node.id
 
+    def __repr__(self) -> str:
+        """Envoy's node message fills pages."""
+        return f"<peer {self.node_id!r} at {self.address}>"
+
 
 class Answer(enum.Enum):
     """There is no resource to give."""

@@ -219,6 +219,9 @@ class _Session:
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if not task.cancelled():
+            # Looked at here, because nobody else does once the stream is closed; `responses` raises it before that.
+            task.exception()
         self._wake.set()
 
 

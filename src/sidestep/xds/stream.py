@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -136,7 +137,7 @@ class Stream:
             return Ack(peer=self.peer, type_url=sent.type_url, versions=sent.versions, removed=sent.removed)
         message = request.error_detail.message
         # Envoy names the resources that it refuses in its text, and takes the others.
-        named = {name: version for name, version in sent.versions.items() if name in message}
+        named = {name: version for name, version in sent.versions.items() if _mentions(message, name)}
         return Nack(peer=self.peer, type_url=sent.type_url, versions=named or sent.versions, message=message)
 
     def _encode(self, type_url: str, delta: Delta) -> Iterator[bytes]:
@@ -151,6 +152,11 @@ class Stream:
             frame = pb.DeltaDiscoveryResponse(type_url=type_url, nonce=nonce, removed_resources=removed)
             # Encoded messages of one type, put together, are their merge.
             yield b"".join((frame.SerializeToString(), *(each.entry for each in chunk)))
+
+
+def _mentions(message: str, name: str) -> bool:
+    # As a word: a listener `in` is not meant by "adding".
+    return name in message and re.search(rf"(?<![\w/-]){re.escape(name)}(?![\w/-])", message) is not None
 
 
 def _chunks(resources: Iterable[Resource]) -> Iterator[list[Resource]]:

@@ -48,10 +48,11 @@ def outbound_listener(
     """
     address, additional = both_families(pod, names.OUTBOUND_PORT)
     source = _source(settings, pod, workload)
-    mesh = [_cidr(block) for block in sorted({*settings.mesh_ranges, *mesh_addresses})]
+    # Envoy refuses a listener in which two chains name the same block.
+    mesh = [_cidr(block) for block in sorted({*settings.mesh_ranges, *mesh_addresses} - {*settings.outside})]
     chains = [_chain("mesh", [source, _by_address(), *_to_mesh(settings)], mesh)] if mesh else []
     if settings.outside:
-        nodes = [_cidr(each) for each in settings.outside]
+        nodes = [_cidr(each) for each in sorted({*settings.outside})]
         chains.append(_chain("nodes", [source, *_to_outside(settings)], nodes))
     return pb.Listener(
         name=names.outbound_listener(pod.uid),
