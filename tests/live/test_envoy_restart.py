@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import json
 import os
 import secrets
 import signal
@@ -17,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from sidestep.envoy.binary import find_binary
+from sidestep.envoy.binary import find_binary, random_base_id
 from sidestep.envoy.bootstrap import BootstrapOptions, bootstrap
 from sidestep.envoy.capabilities import confined_prefix
 from sidestep.envoy.config import duration, in_pod
 from sidestep.envoy.errors import RestartFailedError, RestartRefusedError
-from sidestep.envoy.hot_restart import SHARED_MEMORY
+from sidestep.envoy.hot_restart import HotRestartFiles
 from sidestep.envoy.options import EnvoyOptions
 from sidestep.envoy.process import command_line
 from sidestep.envoy.supervisor import Supervisor
@@ -39,15 +41,12 @@ def ip(*words: str) -> None:
 
 def inside(namespace: str, make: Callable[[], socket.socket]) -> socket.socket:
     """A socket made in a thread that has entered the namespace."""
-    import ctypes
-
     result: list[socket.socket | BaseException] = []
 
     def run() -> None:
         try:
             with Path(f"/run/netns/{namespace}").open() as file:
-                if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0x40000000) != 0:
-                    raise OSError(ctypes.get_errno(), "setns")
+                assert ctypes.CDLL(None).setns(file.fileno(), 0x40000000) == 0
             result.append(make())
         except BaseException as error:  # noqa: BLE001
             result.append(error)
@@ -145,21 +144,23 @@ def options(tmp_path: Path, namespace: str, application: Application) -> EnvoyOp
 
 
 @pytest.fixture
-async def clean(options: EnvoyOptions) -> AsyncIterator[EnvoyOptions]:
-    before = memories()
+async def clean(options: EnvoyOptions, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[EnvoyOptions]:
+    base_ids: list[int] = []
+
+    def remembered() -> int:
+        base_ids.append(random_base_id())
+        return base_ids[-1]
+
+    monkeypatch.setattr("sidestep.envoy.generations.random_base_id", remembered)
     yield options
+    left = [path for path in map(HotRestartFiles(options.folder).memory, base_ids) if path.exists()]
+    assert len(left) <= 1  # that of the running one; those of crashed ones are gone
     await Supervisor(options).stop()
     for path in options.folder.iterdir():
         assert not path.is_socket(), path
         path.unlink()
     options.folder.rmdir()
-    assert memories() - before == set()
-
-
-def memories() -> set[str]:
-    """Shared memory of chains; 0 belongs to whoever runs an Envoy by hand."""
-    names = {path.name for path in SHARED_MEMORY.glob("envoy_shared_memory_*")}
-    return names - {"envoy_shared_memory_0"}
+    assert not any(path.exists() for path in left)
 
 
 @contextlib.asynccontextmanager
@@ -223,7 +224,6 @@ async def test_back_within_a_second_after_kill(clean: EnvoyOptions, namespace: s
             assert time.monotonic() - start < 1.0
         (second,) = supervisor.processes()
         assert second.pid != first.pid
-        assert len(memories()) >= 1
 
 
 async def test_a_new_supervisor_adopts_it(clean: EnvoyOptions, namespace: str) -> None:
@@ -289,8 +289,6 @@ class NewConnections:
             thread.start()
 
     def _enter(self) -> None:
-        import ctypes
-
         with Path(f"/run/netns/{self._namespace}").open() as file:
             ctypes.CDLL(None).setns(file.fileno(), 0x40000000)
         while not self._stop.is_set():
@@ -453,8 +451,7 @@ async def test_a_failed_hand_over_leaves_the_old_one_in_service(clean: EnvoyOpti
 async def test_the_old_one_dies_during_the_hand_over(clean: EnvoyOptions, namespace: str) -> None:
     async with running(clean) as supervisor:
         (first,) = supervisor.processes()
-    stuck = waits_for_configuration(replace(clean, ready_seconds=10))
-    stuck = replace(stuck, ready_seconds=10)
+    stuck = replace(waits_for_configuration(clean), ready_seconds=10)
     async with running(stuck) as supervisor:
         restart = asyncio.create_task(supervisor.restart())
         await until(lambda: len(supervisor.processes()) == 2, 3)
@@ -472,10 +469,7 @@ async def test_a_hand_over_is_finished_by_the_next_supervisor(clean: EnvoyOption
         await supervisor.restart()
         # as if the supervisor had died before it noticed that the new one serves
         text = (clean.folder / "envoy.json").read_text()
-    state = text.replace('"successor": false', '"successor": true', 1) if '"epoch": 1' in text else text
-    import json
-
-    records = json.loads(state)
+    records = json.loads(text)
     for record in records["records"]:
         record["successor"] = record["epoch"] == 1
         record["replaced_at"] = None
@@ -529,3 +523,13 @@ async def test_stop_ends_run_and_every_generation(clean: EnvoyOptions, namespace
     assert not alive(hand_over.old.pid)
     assert not alive(hand_over.new.pid)
     connection.close()
+
+
+async def test_the_life_of_a_replaced_one_is_bounded(clean: EnvoyOptions, namespace: str) -> None:
+    async with running(replace(clean, parent_shutdown_seconds=2)) as supervisor:
+        with await asyncio.to_thread(connect, namespace) as connection:
+            hand_over = await supervisor.restart()
+            await asyncio.sleep(1)
+            assert echo(connection)
+            await until(lambda: not alive(hand_over.old.pid), 3)
+            assert await works(namespace)

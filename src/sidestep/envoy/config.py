@@ -41,8 +41,8 @@ def typed(name: str, message: Message) -> pb.TypedExtensionConfig:
 
 def duration(seconds: float) -> pb.Duration:
     """A protobuf duration."""
-    whole = int(seconds)
-    return pb.Duration(seconds=whole, nanos=round((seconds - whole) * 1e9))
+    whole, nanos = divmod(round(seconds * 1_000_000_000), 1_000_000_000)
+    return pb.Duration(seconds=whole, nanos=nanos)
 
 
 def ads_config_source(*, initial_fetch_seconds: float | None = None) -> pb.ConfigSource:
