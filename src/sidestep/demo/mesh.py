@@ -129,8 +129,8 @@ class DemoMesh:
 
     def log_ends(self) -> dict[str, list[str]]:
         """The last lines of each process' log, by its name."""
-        logs = sorted(self.layout.logs.rglob("*.log"))
-        return {str(path.relative_to(self.layout.logs)): _last_lines(path) for path in logs}
+        logs = [*self.layout.logs.rglob("*.log"), *self.layout.nodes.glob("*/envoy.log")]
+        return {str(path.relative_to(self.layout.state_dir)): _last_lines(path) for path in sorted(logs)}
 
     def wait_until(self, condition: Callable[[], bool], seconds: float, otherwise: str) -> None:
         """Poll until `condition` holds; after `seconds` raise what is wrong."""
