@@ -166,5 +166,5 @@ class Convergence(RuleBasedStateMachine):
             self.settles()
 
 
-Convergence.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+Convergence.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestConvergence = Convergence.TestCase

@@ -249,6 +249,17 @@ class TestOnDemand:
         line.stream.answered(STRUCT, "a", Absent)
         assert line.hears() == ""
 
+    def test_held_for_an_alias_that_is_gone(self, cache: Cache) -> None:
+        cache.mark_complete(STRUCT)
+        line = Line(cache, asks=True)
+        assert line.says("ip0", "ip1", has={"a": v("a", 1)}) == ""
+        line.stream.answered(STRUCT, "ip0", Absent)
+        assert line.hears() == "-ip0"
+        line.stream.answered(STRUCT, "ip1", Pending)
+        assert line.hears() == ""
+        cache.update(STRUCT, [number("b", 1, ["ip1"])])
+        assert line.hears() == "+b=1 -a"
+
 
 class TestVisibility:
     def test_hidden_does_not_exist(self, cache: Cache) -> None:

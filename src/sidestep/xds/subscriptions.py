@@ -65,6 +65,8 @@ class Subscriptions:
         self._wildcard = False
         self._names: dict[str, _State] = {}
         self._held: dict[str, str] = {}
+        # Held from an earlier stream, perhaps for an alias: whether they exist is clear once all names are answered.
+        self._stale: set[str] = set()
         # Work for the next `take`.
         self._everything = False
         self._answer_due = False
@@ -91,6 +93,7 @@ class Subscriptions:
         wanted = tuple(subscribe)
         if first:
             self._held = dict(initial)
+            self._stale = set(initial)
             self._everything = True
             if not wanted:
                 wanted = (WILDCARD,)
@@ -145,8 +148,10 @@ class Subscriptions:
         return delta
 
     def _keys(self) -> Iterable[str]:
+        self._stale &= self._held.keys() - self._names.keys()
         if not self._everything:
-            return tuple(self._dirty)
+            # The dirty ones first: they may be the answers.
+            return (*self._dirty, *(self._stale - self._dirty))
         self._everything = False
         keys = dict.fromkeys((*self._dirty, *self._names, *self._held))
         if self._wildcard:
@@ -217,11 +222,15 @@ class Subscriptions:
             return True
         match self._names.get(key):
             case None:
-                return self._wildcard
+                return self._wildcard or not any(self._unanswered())
             case _State.PENDING:
                 return key in self._denied
             case state:
                 return state is _State.ABSENT
+
+    def _unanswered(self) -> Iterable[str]:
+        waiting = (_State.UNASKED, _State.ASKING, _State.PENDING)
+        return (name for name, state in self._names.items() if state in waiting)
 
     def _say_removed(self, key: str, delta: Delta) -> None:
         delta.removed.add(key)
