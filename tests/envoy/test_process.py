@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 from sidestep.envoy.process import RunningProcess, command_line, find, start_time
@@ -72,6 +73,7 @@ def test_a_name_with_parentheses_and_spaces_does_not_confuse(tmp_path: Path) -> 
     strange.symlink_to("/bin/sleep")
     with subprocess.Popen([str(strange), "30"]) as process:
         try:
+            time.sleep(0.1)  # right after exec the command line is empty
             assert command_line(process.pid)[-1] == "30"
             assert process.pid in find(str(strange))
             started = start_time(process.pid)
