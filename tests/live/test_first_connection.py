@@ -16,8 +16,8 @@ SERVER = "spiffe://cluster.local/ns/default/sa/server"
 
 
 def capture(mesh: Mesh, folder: Path, seconds: float = 6) -> subprocess.Popen[bytes]:
-    """tcpdump on the bridge between the nodes."""
-    bridge = f"ss{mesh.status()['instance']}"
+    """tcpdump on the link of node-1, outside of its namespace."""
+    bridge = f"ss{mesh.status()['instance']}n1"
     process = subprocess.Popen(
         ["timeout", str(seconds), "tcpdump", "-i", bridge, "-s0", "-U", "-w", str(folder / "wire.pcap")],
         stderr=subprocess.PIPE,
@@ -39,7 +39,7 @@ def finished(process: subprocess.Popen[bytes], folder: Path) -> bytes:
 
 def test_the_server_sees_the_client_and_the_wire_sees_neither(mesh: Mesh, tmp_path: Path) -> None:
     process = capture(mesh, tmp_path)
-    answer = mesh.exec("client", "curl", "-sf", "http://server:8080/a-well-known-text")
+    answer = mesh.exec("client", "curl", "-sf4", "http://server:8080/a-well-known-text")
     wire = finished(process, tmp_path)
     assert answer.strip() == f"server saw {mesh.address('client')} /a-well-known-text"
     assert b"a-well-known-text" not in wire
