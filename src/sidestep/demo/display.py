@@ -38,7 +38,7 @@ def heading(text: str) -> RenderableType:
 
 def paragraph(text: str) -> RenderableType:
     """Some words of explanation."""
-    return Padding(Text.from_markup(text), (0, 2))
+    return Padding(Text.from_markup(text), (0, 2), expand=False)
 
 
 def nodes(workloads: Iterable[Workload]) -> RenderableType:
@@ -47,7 +47,7 @@ def nodes(workloads: Iterable[Workload]) -> RenderableType:
     ordered = sorted(workloads, key=lambda workload: (workload.node, workload.label))
     for node, members in groupby(ordered, key=lambda workload: workload.node):
         table.add_row(Text(node, style="bold"), ", ".join(workload.label for workload in members))
-    return Padding(table, (0, 2))
+    return Padding(table, (0, 2), expand=False)
 
 
 def pairs(found: Sequence[Pair], trust_domain: str, *, width: int) -> RenderableType:
@@ -59,7 +59,7 @@ def pairs(found: Sequence[Pair], trust_domain: str, *, width: int) -> Renderable
     table.add_column("on the wire", no_wrap=True)
     table.add_column("times", justify="right", no_wrap=True)
     table.add_column("median\nms", justify="right", no_wrap=True)
-    for pair in found:
+    for pair in sorted(found, key=_order):
         proved = pair.verified_source if pair.path == "hbone" else pair.source_identities
         table.add_row(
             f"{pair.source}\n  → {pair.destination}",
@@ -68,7 +68,7 @@ def pairs(found: Sequence[Pair], trust_domain: str, *, width: int) -> Renderable
             str(pair.connections) + (f"\n[red]{pair.failed} failed[/red]" if pair.failed else ""),
             f"{pair.median_ms:.0f}" if pair.median_ms >= 1 else "< 1",
         )
-    return Padding(table, (0, 0, 0, 2))
+    return Padding(table, (0, 0, 0, 2), expand=False)
 
 
 def load(report: LoadReport, *, when: str) -> RenderableType:
@@ -90,7 +90,10 @@ def evidence(found: Evidence, *, interface: str) -> RenderableType:
     if found.excerpt is not None:
         segment = found.excerpt
         route = f"{segment.source} → {segment.destination}, port {segment.destination_port}:"
-        parts += [paragraph(f"[dim]for example, {route}[/dim]"), Padding(_excerpt(segment.payload), (0, 4))]
+        parts += [
+            paragraph(f"[dim]for example, {route}[/dim]"),
+            Padding(_excerpt(segment.payload), (0, 4), expand=False),
+        ]
     return Group(*parts)
 
 
@@ -100,13 +103,13 @@ def verdict(findings: Iterable[Finding]) -> RenderableType:
         Text.assemble(("✓ ", "bold green") if finding.good else ("✗ ", "bold red"), finding.text)
         for finding in findings
     ]
-    return Padding(Group(*lines), (0, 2))
+    return Padding(Group(*lines), (0, 2), expand=False)
 
 
 def logs(ends: Mapping[str, Sequence[str]]) -> RenderableType:
     """The ends of log files, each under its name."""
     parts = [Text(f"{name}\n" + "".join(f"    {line}\n" for line in lines)) for name, lines in ends.items() if lines]
-    return Padding(Group(*parts), (0, 2))
+    return Padding(Group(*parts), (0, 2), expand=False)
 
 
 def printable(payload: bytes) -> list[str]:
@@ -123,6 +126,12 @@ def _excerpt(payload: bytes) -> Text:
     text = Text("\n".join(printable(payload)), style="dim")
     text.highlight_words([shop.REQUEST_TEXT.decode()], style="bold red")
     return text
+
+
+def _order(pair: Pair) -> tuple[int, str]:
+    """As a request goes through the shop."""
+    ends = (pair.source, pair.destination)
+    return (shop.PAIRS.index(ends) if ends in shop.PAIRS else len(shop.PAIRS), pair.path)
 
 
 def _wire(pair: Pair) -> Text:
