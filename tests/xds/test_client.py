@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+import structlog.testing
 from tests.xds.support import OTHER, STRUCT, big_number, number, value_of
 
 from sidestep.wire import envoy as pb
@@ -17,7 +19,7 @@ from sidestep.xds.cache import Cache
 from sidestep.xds.client import WILDCARD, DeltaClient, InvalidResource
 from sidestep.xds.peer import Absent, Ack, Answer, Nack, Peer, Pending, RefusedError
 from sidestep.xds.resource import Resource
-from sidestep.xds.server import METHOD, DeltaServer
+from sidestep.xds.server import METHOD, SERVICE, DeltaServer
 
 
 class Numbers:
@@ -300,6 +302,47 @@ async def test_server_away_at_first(place: Place, cache: Cache) -> None:
         assert not client.connected
         await place.start(DeltaServer(cache))
         await until(lambda: numbers.kept == {"a": 1})
+
+
+@pytest.mark.parametrize("status", [grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, None])
+async def test_any_end_of_a_stream_is_followed_by_another(place: Place, cache: Cache, status: Any) -> None:
+    calls: list[int] = []
+
+    async def end(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        calls.append(1)
+        if status is not None:
+            await context.abort(status, "not now")
+
+    method: Any = grpc.stream_stream_rpc_method_handler(end)
+    handlers = grpc.method_handlers_generic_handler(SERVICE, {"DeltaAggregatedResources": method})
+    place.grpc = grpc.aio.server()
+    place.grpc.add_generic_rpc_handlers((handlers,))
+    place.grpc.add_insecure_port(place.address)
+    await place.grpc.start()
+    cache.update(STRUCT, [number("a", 1)])
+    numbers = Numbers()
+    async with running(client_of(place, numbers)):
+        await until(lambda: len(calls) > 2)
+        await place.stop()
+        await place.start(DeltaServer(cache))
+        await until(lambda: numbers.kept == {"a": 1})
+
+
+async def test_errors_are_logged_without_what_was_at_hand(place: Place, cache: Cache) -> None:
+    class Careless(Source):
+        async def resolve(self, type_url: str, name: str, node_id: str) -> Resource | Answer:
+            secret = Resource.of(name, pb.DataSource(inline_string="PRIVATE KEY"))
+            raise RuntimeError(f"cannot use {secret}")
+
+    numbers = Numbers()
+    numbers.failing = True
+    with structlog.testing.capture_logs() as logs:
+        await place.start(DeltaServer(cache, on_demand=Careless()))
+        client = DeltaClient(place.channel, pb.Node(id="n1"), {STRUCT: ["*", "a"]}, numbers)
+        async with running(client):
+            await until(lambda: {"xds.resolve_failed", "xds.handler_failed"} <= {line["event"] for line in logs})
+    assert "cannot use <DataSource" in str(logs)
+    assert "PRIVATE KEY" not in str(logs)
 
 
 async def test_types_are_apart(place: Place, cache: Cache) -> None:

@@ -184,7 +184,7 @@ async def use(folder: Path, listener: str = "in") -> bytes:
     try:
         writer.write(b"hello")
         return await reader.read(100)
-    except ConnectionResetError:
+    except ConnectionError:
         return b""
     finally:
         writer.close()
@@ -240,6 +240,35 @@ async def test_removed_on_demand_cluster_comes_back_by_itself(agent: Agent, fold
     assert agent.asked == []
     agent.cache.update(pb.CLUSTER, [cluster(ON_DEMAND)])
     assert await waiting == b"echo hello"
+
+
+async def test_cluster_without_endpoints_is_the_better_denial(agent: Agent, folder: Path, app: str) -> None:
+    """A removed name makes Envoy's first connection fail at once, and each later one wait for its time-out."""
+    filled(folder, app, on_demand=False)(agent.cache)
+    agent.answers[ON_DEMAND] = Resource.of(ON_DEMAND, pb.Cluster(name=ON_DEMAND, type=pb.Cluster.STATIC))
+    await agent.start()
+    await until(agent.is_live)
+    async with asyncio.timeout(2):
+        assert [await use(folder) for _ in range(3)] == [b"", b"", b""]
+    agent.cache.update(pb.CLUSTER_LOAD_ASSIGNMENT, [assignment(ON_DEMAND, app)])
+    agent.cache.update(pb.CLUSTER, [cluster(ON_DEMAND)])
+    await until(lambda: use_gives(folder, b"echo hello"))
+    assert agent.asked == [ON_DEMAND]
+
+
+async def test_cluster_that_waits_for_endpoints_holds_up_discovery(agent: Agent, folder: Path, app: str) -> None:
+    filled(folder, app, on_demand=False)(agent.cache)
+    agent.answers[ON_DEMAND] = cluster(ON_DEMAND)
+    await agent.start()
+    await until(agent.is_live)
+    agent.cache.update(pb.CLUSTER, [cluster("waits")])
+    await until(lambda: agent.asked == ["waits"])
+    connection = asyncio.ensure_future(use(folder))
+    await asyncio.sleep(0.3)
+    assert agent.asked == ["waits"]
+    agent.cache.update(pb.CLUSTER_LOAD_ASSIGNMENT, [assignment("waits", app), assignment(ON_DEMAND, app)])
+    assert await connection == b"echo hello"
+    assert agent.asked == ["waits", ON_DEMAND]
 
 
 async def test_restarted_agent(agent: Agent, folder: Path, app: str) -> None:

@@ -105,6 +105,12 @@ class DeltaClient:
             self._failed("the server ended the stream")
         except grpc.aio.AioRpcError as error:
             self._failed(f"{error.code().name}: {error.details()}")
+        except asyncio.CancelledError:
+            # grpc raises this as well when the server ends the call with the status CANCELLED.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            self._failed("CANCELLED")
         finally:
             self._outgoing = None
             self._set_connected(False)

@@ -234,7 +234,7 @@ class Subscriptions:
 
     def _say_removed(self, key: str, delta: Delta) -> None:
         delta.removed.add(key)
-        if key in self._names and self._names[key] is not _State.ASKING:
+        if key in self._names:
             self._names[key] = _State.SETTLED
 
     # --- names ---------------------------------------------------------------------------------------------------
