@@ -34,8 +34,13 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> Non
 
 
 def test_an_empty_or_new_folder_is_claimed(tmp_path: Path) -> None:
-    DemoMesh(tmp_path / "new").claim()
+    mesh = DemoMesh(tmp_path / "new")
+    mesh.claim()
     assert (tmp_path / "new" / "demo").exists()
+    with pytest.raises(UnavailableError, match="another demo"):
+        DemoMesh(tmp_path / "new").claim()
+    mesh.release()
+    assert not (tmp_path / "new").exists()
 
 
 def test_versions_are_part_of_a_label_where_there_are_several(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import statistics
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 
@@ -19,7 +20,6 @@ from sidestep.local.errors import ExitCode, LocalError, UnavailableError
 from sidestep.local.instance import Instance, load
 from sidestep.local.layout import Layout
 from sidestep.local.merge import REDIRECTION
-from sidestep.local.runtime_lock import is_running
 from sidestep.local.store import Store
 
 _MARKER = "demo"
@@ -51,6 +51,7 @@ class DemoMesh:
         self.access_logs = AccessLogs(self.layout.nodes)
         self._store = Store(self.layout)
         self._load_offsets: dict[Path, int] = {}
+        self._claim: BinaryIO | None = None
 
     @property
     def instance(self) -> Instance:
@@ -61,17 +62,21 @@ class DemoMesh:
         return instance
 
     def claim(self) -> None:
-        """Make the state folder ours. What a killed demo left in it is removed; anything else is left alone."""
+        """Make the state folder ours. What a killed demo left in it is ended and removed; all else is left alone."""
         folder, marker = self.layout.state_dir, self.layout.state_dir / _MARKER
-        if is_running(self.layout):
-            hint = "another demo runs there" if marker.exists() else "choose another one with --state-dir"
-            raise UnavailableError(f"a mesh is up with the state folder {folder}: {hint}")
-        if marker.exists():
-            self._sidestep("down")
-        elif folder.is_dir() and any(folder.iterdir()):
+        left_by_demo = marker.exists()
+        if not left_by_demo and folder.is_dir() and any(folder.iterdir()):
             raise UnavailableError(f"the state folder {folder} is not empty: choose another one with --state-dir")
         folder.mkdir(parents=True, exist_ok=True)
-        marker.touch()
+        self._claim = marker.open("ab")
+        try:
+            # the kernel gives the lock back when the demo ends, however that happens
+            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._claim.close()
+            raise UnavailableError(f"another demo runs with the state folder {folder}") from error
+        if left_by_demo:
+            self._sidestep("down")
 
     def up(self, seconds: float) -> None:
         """Start two nodes and the shop, and wait until every pod is ready."""
@@ -81,7 +86,13 @@ class DemoMesh:
     def down(self) -> None:
         """End all of it, also after a start that failed, and leave no folder behind."""
         self._sidestep("down")
+        self.release()
+
+    def release(self) -> None:
+        """The state folder is nobody's again; it is removed unless something is left in it."""
         (self.layout.state_dir / _MARKER).unlink(missing_ok=True)
+        if self._claim is not None:
+            self._claim.close()
         if self.layout.state_dir.is_dir() and not any(self.layout.state_dir.iterdir()):
             self.layout.state_dir.rmdir()
 

@@ -46,6 +46,7 @@ def run(options: DemoOptions) -> bool:
     console = display.console()
     mesh = DemoMesh(options.state_dir)
     mesh.claim()
+    good = True
     with _ended_by_signals():
         try:
             good = _Demo(mesh, console, options.captures).show()
@@ -54,7 +55,6 @@ def run(options: DemoOptions) -> bool:
         except KeyboardInterrupt:
             if options.check:
                 raise
-            good = True
         except LocalError:
             # the logs are about to be removed
             console.print(display.heading("It did not work; the ends of the logs"), display.logs(mesh.log_ends()))
