@@ -11,11 +11,11 @@ from tests.xds.support import STRUCT, number, value_of
 
 from sidestep.wire import envoy as pb
 from sidestep.xds.cache import Cache
+from sidestep.xds.delta import WILDCARD
 from sidestep.xds.following import Following
 from sidestep.xds.peer import Absent, Peer, Pending
 from sidestep.xds.resource import Resource
 from sidestep.xds.stream import Rules, Stream
-from sidestep.xds.subscriptions import WILDCARD
 
 NAMES = st.sampled_from([f"n{index}" for index in range(5)])
 WANTED = st.sampled_from([*(f"n{index}" for index in range(5)), WILDCARD, "ip0", "ip1"])

@@ -335,6 +335,12 @@ async def test_extension_configuration(agent: Agent, folder: Path, app: str) -> 
     await until(lambda: agent.acked.count("policy") == 2)
     await until(lambda: use_gives(folder, b"echo hello"))
     assert agent.acked.count("in") == 1
+    # A changed listener uses the policy that is there: it need not be sent again.
+    made.per_connection_buffer_limit_bytes.value = 65_536
+    agent.cache.update(pb.LISTENER, [Resource.of("in", made)])
+    await until(lambda: agent.acked.count("in") == 2)
+    assert await agent.stat("listener_manager.total_listeners_warming") == 0
+    assert agent.acked.count("policy") == 2
 
 
 def policy(*, denies_all: bool) -> Resource:

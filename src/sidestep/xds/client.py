@@ -12,9 +12,9 @@ import structlog
 
 from sidestep.wire import envoy as pb
 from sidestep.xds.delivery import Handler, InvalidResource, deliver
+from sidestep.xds.delta import WILDCARD
 from sidestep.xds.following import Following
 from sidestep.xds.server import METHOD
-from sidestep.xds.subscriptions import WILDCARD
 
 __all__ = ["WILDCARD", "DeltaClient", "Handler", "InvalidResource"]
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sidestep.wire import envoy as pb
+from sidestep.xds.delta import WILDCARD
 from sidestep.xds.resource import Resource
-from sidestep.xds.subscriptions import WILDCARD
 
 _INVALID_ARGUMENT = 3
 _MESSAGE_CHARACTERS = 4096

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from sidestep.wire import envoy as pb
 from sidestep.xds.cache import Cache, Change
+from sidestep.xds.delta import Delta
 from sidestep.xds.peer import Ack, Answer, Nack, Peer
 from sidestep.xds.resource import Resource
-from sidestep.xds.subscriptions import Delta, Subscriptions
+from sidestep.xds.subscriptions import Subscriptions
 
 CHUNK_BYTES = 2 * 1024 * 1024 - 64 * 1024
 """A response is kept below this if its resources allow: grpc refuses messages of more than 4 MiB unless told."""

@@ -13,43 +13,12 @@ another reason is given):
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from sidestep.xds.cache import Cache, Change
+from sidestep.xds.delta import WILDCARD, Delta, State
 from sidestep.xds.peer import Absent, Answer
 from sidestep.xds.resource import Resource
-
-WILDCARD = "*"
-
-
-class _State(enum.Enum):
-    """How far the answer to a name is."""
-
-    UNASKED = "the cache has not been looked at"
-    ASKING = "the on-demand source has been asked"
-    PENDING = "the on-demand source expects it"
-    ABSENT = "it does not exist, which the client has not been told"
-    SETTLED = "the client has been answered"
-
-
-@dataclass(kw_only=True, slots=True)
-class Delta:
-    """What to send, and what to ask the on-demand source."""
-
-    resources: dict[str, Resource] = field(default_factory=dict)
-    removed: set[str] = field(default_factory=set)
-    replaced: set[str] = field(default_factory=set)
-    """Those of `resources` of which the client held another version."""
-    asks: list[str] = field(default_factory=list)
-    empty_answer: bool = False
-    """An answer is due even when there is nothing to say."""
-
-    @property
-    def is_due(self) -> bool:
-        """Whether a response has to be sent."""
-        return bool(self.resources or self.removed or self.empty_answer)
 
 
 class Subscriptions:
@@ -63,7 +32,7 @@ class Subscriptions:
         self._asks = asks
         self._started = False
         self._wildcard = False
-        self._names: dict[str, _State] = {}
+        self._names: dict[str, State] = {}
         self._held: dict[str, str] = {}
         # Held from an earlier stream, perhaps for an alias: whether they exist is clear once all names are answered.
         self._stale: set[str] = set()
@@ -122,7 +91,7 @@ class Subscriptions:
             return
         # What was said of the name while the question was under way is older than the answer.
         self._denied.discard(name)
-        self._names[name] = _State.ABSENT if answer is Absent else _State.PENDING
+        self._names[name] = State.ABSENT if answer is Absent else State.PENDING
         self._dirty.add(name)
 
     def force(self, name: str) -> bool:
@@ -165,9 +134,9 @@ class Subscriptions:
             self._offer(resource, delta, force=key in self._forced)
         if key in self._names:
             if found:
-                self._names[key] = _State.SETTLED
-            elif present and self._names[key] is not _State.SETTLED:
-                self._names[key] = _State.ABSENT
+                self._names[key] = State.SETTLED
+            elif present and self._names[key] is not State.SETTLED:
+                self._names[key] = State.ABSENT
         if not any(resource.name == key for resource in found):
             if present:
                 self._lost.add(key)
@@ -202,14 +171,14 @@ class Subscriptions:
                 # The client no longer names it but has the wildcard: it must hear whether it goes on having it.
                 if not held and key in self._forced and self._cache.complete(self._type_url):
                     self._say_removed(key, delta)
-            case _State.UNASKED if self._asks:
-                self._names[key] = _State.ASKING
+            case State.UNASKED if self._asks:
+                self._names[key] = State.ASKING
                 delta.asks.append(key)
-            case _State.UNASKED if self._cache.complete(self._type_url):
+            case State.UNASKED if self._cache.complete(self._type_url):
                 self._say_removed(key, delta)
-            case _State.PENDING if key in self._denied and not held:
+            case State.PENDING if key in self._denied and not held:
                 self._say_removed(key, delta)
-            case _State.ABSENT if not held:
+            case State.ABSENT if not held:
                 self._say_removed(key, delta)
 
     def _may_remove(self, key: str) -> bool:
@@ -223,19 +192,19 @@ class Subscriptions:
         match self._names.get(key):
             case None:
                 return self._wildcard or not any(self._unanswered())
-            case _State.PENDING:
+            case State.PENDING:
                 return key in self._denied
             case state:
-                return state is _State.ABSENT
+                return state is State.ABSENT
 
     def _unanswered(self) -> Iterable[str]:
-        waiting = (_State.UNASKED, _State.ASKING, _State.PENDING)
+        waiting = (State.UNASKED, State.ASKING, State.PENDING)
         return (name for name, state in self._names.items() if state in waiting)
 
     def _say_removed(self, key: str, delta: Delta) -> None:
         delta.removed.add(key)
         if key in self._names:
-            self._names[key] = _State.SETTLED
+            self._names[key] = State.SETTLED
 
     # --- names ---------------------------------------------------------------------------------------------------
 
@@ -243,8 +212,8 @@ class Subscriptions:
         if name == WILDCARD:
             self._wildcard = self._everything = self._answer_due = True
             return
-        if self._names.get(name) is not _State.ASKING:
-            self._names[name] = _State.UNASKED
+        if self._names.get(name) is not State.ASKING:
+            self._names[name] = State.UNASKED
         self._dirty.add(name)
         if force:
             self._forced.add(name)
