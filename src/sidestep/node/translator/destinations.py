@@ -20,6 +20,7 @@ from sidestep.node.translator import names
 from sidestep.node.translator.parts import (
     PROXY_MARK,
     keepalive,
+    lift_limits,
     original_destination_cluster,
 )
 from sidestep.node.view import MeshView
@@ -123,6 +124,7 @@ def destination_cluster(settings: NodeSettings, destination: Destination) -> pb.
     # Without enough healthy endpoints traffic goes to the healthy ones, not to all.
     cluster.common_lb_config.healthy_panic_threshold.CopyFrom(pb.Percent(value=0))
     cluster.upstream_connection_options.tcp_keepalive.CopyFrom(keepalive())
+    lift_limits(cluster)
     if any(not endpoint.workload.addresses for endpoint in destination.endpoints):
         cluster.type = pb.Cluster.STRICT_DNS
         cluster.load_assignment.CopyFrom(load_assignment(settings, destination, {}))

@@ -115,7 +115,8 @@ def _source(settings: NodeSettings, pod: Pod, workload: Workload | None) -> pb.F
         text_state(names.SOURCE_NAME_KEY, pod.name),
         text_state(names.SOURCE_NAMESPACE_KEY, pod.namespace),
         text_state(names.SOURCE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%"),
-        filter_state(names.REMOTE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%", shared=Sharing.TRANSITIVE),
+        # Not further than to the next listener: it would keep every tunnel to itself, as part of the pools' key.
+        filter_state(names.REMOTE_ADDRESS_KEY, "%DOWNSTREAM_REMOTE_ADDRESS%", shared=Sharing.ONCE),
         text_state(names.TARGET_KEY, "%DOWNSTREAM_LOCAL_ADDRESS%"),
         text_state(names.FORWARDED_KEY, 'for="%DOWNSTREAM_REMOTE_ADDRESS%"'),
         text_state(names.BAGGAGE_KEY, literal(baggage(settings, pod, workload))),

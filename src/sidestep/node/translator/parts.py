@@ -57,6 +57,14 @@ def both_families(pod: Pod, port: int) -> tuple[pb.Address, list[pb.AdditionalAd
     return four, [pb.AdditionalAddress(address=six)]
 
 
+def lift_limits(cluster: pb.Cluster) -> None:
+    """Envoy would refuse the 1025th connection or stream to a cluster; a node proxy has no such opinion."""
+    limit = pb.UInt32Value(value=2**32 - 1)
+    cluster.circuit_breakers.thresholds.add(
+        max_connections=limit, max_pending_requests=limit, max_requests=limit, max_retries=limit
+    )
+
+
 def original_destination_cluster(settings: NodeSettings, name: str) -> pb.Cluster:
     """Dials the address that the connection names, from inside the pod that filter state names."""
     cluster = pb.Cluster(
@@ -67,6 +75,7 @@ def original_destination_cluster(settings: NodeSettings, name: str) -> pb.Cluste
         upstream_bind_config=bind_config(PROXY_MARK),
     )
     cluster.upstream_connection_options.tcp_keepalive.CopyFrom(keepalive())
+    lift_limits(cluster)
     return cluster
 
 

@@ -23,6 +23,7 @@ from sidestep.node.translator.parts import (
     failure_logs,
     http2,
     keepalive,
+    lift_limits,
     network_filter,
     set_filter_state,
     trust_bundle,
@@ -90,6 +91,7 @@ def tunnel_cluster(settings: NodeSettings) -> pb.Cluster:
         transport_socket=pb.TransportSocket(name="tls", typed_config=pb.any_of(_tls())),
     )
     cluster.upstream_connection_options.tcp_keepalive.CopyFrom(keepalive())
+    lift_limits(cluster)
     cluster.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].CopyFrom(
         pb.any_of(protocol)
     )
