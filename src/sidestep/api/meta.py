@@ -108,8 +108,16 @@ class Resource(Model, frozen=True, kw_only=True):
 
     def findings(self) -> Iterator[Finding]:
         """All that is wrong with the values; the types are right already."""
+        if self.name:
+            yield from self.name_findings()
+        else:
+            yield Finding(("metadata", "name"), "missing; every resource needs a name")
         yield from metadata_findings(self.metadata)
         yield from self.value_findings()
+
+    def name_findings(self) -> Iterator[Finding]:
+        """What is wrong with the name; kinds with narrower rules override it."""
+        yield from validate.name(self.name, ("metadata", "name"))
 
     def value_findings(self) -> Iterator[Finding]:
         """What is wrong beside the metadata: kinds override it."""
@@ -117,11 +125,7 @@ class Resource(Model, frozen=True, kw_only=True):
 
 
 def metadata_findings(metadata: ObjectMeta) -> Iterator[Finding]:
-    """Checks names and labels."""
-    if not metadata.name:
-        yield Finding(("metadata", "name"), "missing; every resource needs a name")
-    else:
-        yield from validate.name(metadata.name, ("metadata", "name"))
+    """Checks the namespace and the labels."""
     if metadata.namespace:
         yield from validate.label_name(metadata.namespace, ("metadata", "namespace"))
     yield from validate.labels(metadata.labels, ("metadata", "labels"))

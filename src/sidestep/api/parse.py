@@ -104,13 +104,12 @@ class _Reader:
         if info is None:
             return [self._ignored(start, value)]
         key = self._key(info, value)
-        faults = [Finding(f.path[len(path) :], f.message) for f in document.faults if f.path[: len(path)] == path]
-        if not faults:
-            parsed = self._typed(info, value)
-            if isinstance(parsed, Resource):
-                return Parsed(resource=parsed, file=self._file, line=start, document=value)
-            faults = parsed
-        return [self._of_finding(document, path, fault, key) for fault in faults]
+        if faults := [fault for fault in document.faults if fault.path[: len(path)] == path]:
+            return [self.problem(fault.line, fault.path[len(path) :], fault.message, key) for fault in faults]
+        typed = self._typed(info, value)
+        if isinstance(typed, Resource):
+            return Parsed(resource=typed, file=self._file, line=start, document=value)
+        return [self._of_finding(document, path, finding, key) for finding in typed]
 
     def _typed(self, info: KindInfo, value: Any) -> Resource | list[Finding]:
         try:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from sidestep.api.finding import Finding, Path
+from sidestep.api.finding import Path
 from sidestep.api.scalars import ScalarError, plain
 
 _MARKER = re.compile(r"^(---|\.\.\.)(?=\s|\Z)", re.MULTILINE)
@@ -28,12 +28,20 @@ _JSON_START = re.compile(r"(---)?\s*[{\[]")
 _SURROGATE_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 
 
+class Fault(NamedTuple):
+    """Something in a document that has no meaning here."""
+
+    path: Path
+    message: str
+    line: int
+
+
 class Document(NamedTuple):
     """One document. With faults, `value` holds what could be read."""
 
     value: Any
     line: int
-    faults: tuple[Finding, ...]
+    faults: tuple[Fault, ...]
     node: yaml.Node
     offset: int
 
@@ -88,7 +96,7 @@ def _read(part: str, offset: int) -> Iterator[Document | SyntaxFault]:
         loader = _Loader(_without_surrogates(part))
         try:
             while loader.check_node() and (node := loader.get_node()) is not None:
-                conversion = _Conversion()
+                conversion = _Conversion(offset)
                 value = conversion.convert(node, ())
                 line = node.start_mark.line + offset + 1
                 if value is not None or conversion.faults:
@@ -174,8 +182,9 @@ class _Loader(yaml.CSafeLoader):
 class _Conversion:
     """One document's nodes → values. Faults are collected, limits raise."""
 
-    def __init__(self) -> None:
-        self.faults: list[Finding] = []
+    def __init__(self, offset: int) -> None:
+        self.faults: list[Fault] = []
+        self._offset = offset
         self._values = 0
 
     def convert(self, node: yaml.Node, path: Path) -> Any:
@@ -185,7 +194,7 @@ class _Conversion:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if node.tag not in (_QUOTED, f"{_PREFIX}map", f"{_PREFIX}seq"):
-            self._fault(path, f"the tag {node.tag!r} means nothing here; leave it out")
+            self._fault(node, path, f"the tag {node.tag!r} means nothing here; leave it out")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         return [self.convert(item, (*path, index)) for index, item in enumerate(node.value)]
@@ -193,16 +202,16 @@ class _Conversion:
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
         text: str = node.value
         if "\0" in text:
-            self._fault(path, "contains a NUL character; take it out")
+            self._fault(node, path, "contains a NUL character; take it out")
         if node.tag in (_QUOTED, f"{_PREFIX}str"):
             return text
         if node.tag == _PLAIN or node.tag in _RESOLVED_TAGS:
             try:
                 return plain(text)
             except ScalarError as error:
-                self._fault(path, str(error))
+                self._fault(node, path, str(error))
                 return text
-        self._fault(path, f"the tag {node.tag!r} means nothing here; leave it out")
+        self._fault(node, path, f"the tag {node.tag!r} means nothing here; leave it out")
         return text
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
@@ -212,11 +221,11 @@ class _Conversion:
         merged: list[yaml.Node] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._fault(path, "a key must be text; this one is a list or a mapping")
+                self._fault(key, path, "a key must be text; this one is a list or a mapping")
             elif key.value == "<<" and key.tag == _PLAIN:
                 merged.append(value)
             elif key.value in seen:
-                self._fault((*path, key.value), "given twice in one mapping; leave out one of the two")
+                self._fault(key, (*path, key.value), "given twice in one mapping; leave out one of the two")
             else:
                 seen.add(key.value)
                 converted = self.convert(value, (*path, key.value))
@@ -235,7 +244,7 @@ class _Conversion:
                     if key not in seen:
                         values.setdefault(key, value)
             else:
-                self._fault((*path, "<<"), "only a mapping, or a list of mappings, can be merged with <<")
+                self._fault(source, (*path, "<<"), "only a mapping, or a list of mappings, can be merged with <<")
 
-    def _fault(self, path: Path, message: str) -> None:
-        self.faults.append(Finding(path, message))
+    def _fault(self, node: yaml.Node, path: Path, message: str) -> None:
+        self.faults.append(Fault(path, message, int(node.start_mark.line) + self._offset + 1))

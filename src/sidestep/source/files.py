@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,9 +82,8 @@ class FolderReader:
             return _unreadable(file, f"cannot read it: {error.strerror}")
 
     def _read(self, file: str) -> FileContent | None:
-        path = Path(file)
-        status = path.stat()
-        if not path.is_file():
+        status = os.stat(file)  # noqa: PTH116 - ten thousand files: a Path costs more than the call
+        if not stat.S_ISREG(status.st_mode):
             return None
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         cached = self._cache.get(file)
@@ -92,7 +92,7 @@ class FolderReader:
         if status.st_size > MAXIMUM_BYTES:
             return _unreadable(file, f"it has {status.st_size} bytes; split it into files of at most {MAXIMUM_BYTES}")
         settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NANOSECONDS
-        data = path.read_bytes()
+        data = Path(file).read_bytes()
         digest = hashlib.sha256(data).digest()
         same = cached is not None and cached.digest == digest
         content = cached.content if cached is not None and same else self._parse(file, data)

@@ -16,6 +16,5 @@ class Namespace(Resource, frozen=True, kw_only=True):
     API_VERSION: ClassVar[str] = "v1"
     NAMESPACED: ClassVar[bool] = False
 
-    def value_findings(self) -> Iterator[Finding]:
-        if self.name:
-            yield from validate.label_name(self.name, ("metadata", "name"))
+    def name_findings(self) -> Iterator[Finding]:
+        yield from validate.label_name(self.name, ("metadata", "name"))

@@ -64,9 +64,10 @@ class Service(Resource, frozen=True, kw_only=True):
         found = (self.spec.cluster_ip, *self.spec.cluster_ips)
         return tuple(dict.fromkeys(address for address in found if address and address != HEADLESS))
 
+    def name_findings(self) -> Iterator[Finding]:
+        yield from validate.service_name(self.name, ("metadata", "name"))
+
     def value_findings(self) -> Iterator[Finding]:
-        if self.name:
-            yield from validate.service_name(self.name, ("metadata", "name"))
         yield from validate.labels(self.spec.selector, ("spec", "selector"))
         yield from _address_findings(self.spec)
         if self.spec.type == "ExternalName":
