@@ -85,3 +85,23 @@ def test_a_name_with_parentheses_and_spaces_does_not_confuse(tmp_path: Path) -> 
             process.kill()
     assert start_time(process.pid) is None
     assert command_line(process.pid) == ()
+
+
+async def test_a_cancellation_is_not_lost_when_the_process_ends_at_the_same_moment(tmp_path: Path) -> None:
+    process = RunningProcess.spawn(["sh", "-c", "trap '' TERM; exec sleep 30"], tmp_path / "log", nothing)
+    await asyncio.sleep(0.3)
+
+    async def end_for_ever() -> None:
+        while True:
+            await process.end(grace_seconds=5)
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(end_for_ever())
+    await asyncio.sleep(0.05)
+    process._ended.set()
+    await asyncio.sleep(0)  # whoever waits is about to run
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=2)
+    process._ended.clear()
+    await process.end(grace_seconds=0)
+    assert done == {task}

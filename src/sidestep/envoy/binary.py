@@ -84,7 +84,8 @@ async def _start(command: list[str]) -> asyncio.subprocess.Process:
 async def _output(command: list[str]) -> str:
     process = await _start(command)
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), _ANSWER_SECONDS)
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            output, _ = await process.communicate()
     except TimeoutError as error:
         process.kill()
         await process.wait()

@@ -32,6 +32,10 @@ class Generation:
     """True if the count before the last one found no connection either."""
     uncountable: bool = False
 
+    def rank(self) -> tuple[bool, bool, float]:
+        """Sorts the serving one first, then a successor, then replaced ones, the latest first."""
+        return self.record.replaced_at is not None, self.record.successor, -(self.record.replaced_at or 0)
+
     def describe(self) -> EnvoyProcess:
         return EnvoyProcess(
             pid=self.record.pid,
@@ -177,7 +181,7 @@ class Generations:
         self._all.clear()
 
     def describe(self) -> tuple[EnvoyProcess, ...]:
-        return tuple(sorted((one.describe() for one in self), key=lambda process: (process.draining, -process.epoch)))
+        return tuple(one.describe() for one in sorted(self, key=Generation.rank))
 
     def _last(self, wanted: Callable[[Record], bool]) -> Generation | None:
         return next((one for one in reversed(self._all) if wanted(one.record)), None)

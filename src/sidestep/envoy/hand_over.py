@@ -86,7 +86,8 @@ async def _until_live(old: Generation, new: Generation, is_live: IsLive, *, dead
 
 async def _kill(generation: Generation) -> None:
     generation.process.send(signal.SIGKILL)
-    await asyncio.wait_for(generation.process.wait(), _KILL_SECONDS)
+    async with asyncio.timeout(_KILL_SECONDS):
+        await generation.process.wait()
 
 
 @contextmanager

@@ -90,8 +90,8 @@ class RunningProcess:
         await self._ended.wait()
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal; nothing happens if it has ended."""
-        if self.has_ended:
+        """Send a signal; nothing happens if it has ended or is no longer watched."""
+        if self.has_ended or self._descriptor < 0:
             return
         try:
             signal.pidfd_send_signal(self._descriptor, number)
@@ -103,7 +103,9 @@ class RunningProcess:
         """SIGTERM, then SIGKILL after `grace_seconds`; returns when it has ended."""
         self.send(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.wait(), grace_seconds)
+            # not wait_for: in Python 3.11 it loses a cancellation that comes together with the result
+            async with asyncio.timeout(grace_seconds):
+                await self.wait()
         except TimeoutError:
             self.send(signal.SIGKILL)
             await self.wait()

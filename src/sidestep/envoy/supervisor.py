@@ -26,6 +26,7 @@ from sidestep.envoy.retry import Retry
 
 _log = structlog.get_logger(__name__)
 _POLL_SECONDS = 0.02
+_WORKERS_STARTED = "listener_manager.workers_started"
 _DRAIN_POLL_SECONDS = 0.5
 _GRACE_SECONDS = 2.0
 _SOON_SECONDS = 5.0
@@ -138,7 +139,8 @@ class Supervisor:
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
         except TimeoutError:
             return False
         return True
@@ -161,9 +163,13 @@ class Supervisor:
             return True
         try:
             info = await self.admin.server_info()
+            if (info.state, info.epoch, info.base_id) != ("LIVE", generation.record.epoch, generation.record.base_id):
+                return False
+            # in a hand-over this is the moment at which the old one has been told to stop listening
+            started = await self.admin.stats(_WORKERS_STARTED)
         except AdminError:
             return False  # it does not listen yet, or the one before still does
-        if (info.state, info.epoch, info.base_id) != ("LIVE", generation.record.epoch, generation.record.base_id):
+        if started.get(_WORKERS_STARTED) != 1:
             return False
         self._generations.mark_live(generation)
         return True
@@ -177,7 +183,8 @@ class Supervisor:
             names = ", ".join(f"pid {one.record.pid} with {one.connections} connections" for one in draining)
             raise RestartRefusedError(f"{len(draining)} replaced Envoys are still alive ({names}); end one first")
         try:
-            await asyncio.wait_for(self.ready(), _SOON_SECONDS)
+            async with asyncio.timeout(_SOON_SECONDS):
+                await self.ready()
         except TimeoutError:
             raise RestartRefusedError("the running Envoy is not ready; only a ready one can hand over") from None
         await self._check_binary()
@@ -209,6 +216,7 @@ class Supervisor:
 
     async def _end_drained(self) -> None:
         while True:
+            began = time.monotonic()
             for one in self._generations.draining:
                 if await one.is_done(self._options.ports, maximum_seconds=self._options.parent_shutdown_seconds):
                     _log.info(
@@ -218,4 +226,5 @@ class Supervisor:
                         connections=one.connections,
                     )
                     await one.process.end(grace_seconds=_GRACE_SECONDS)
-            await asyncio.sleep(_DRAIN_POLL_SECONDS)
+            # counting many sockets takes its time: spend a twentieth of ours on it at most
+            await asyncio.sleep(max(_DRAIN_POLL_SECONDS, 20 * (time.monotonic() - began)))
