@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sidestep.cli.log import log_to_standard_error
 from sidestep.local.errors import BadDataError, UnavailableError, UsageError
 
 
@@ -67,28 +68,10 @@ def controller(
             root_namespace=root_namespace,
         ),
     )
-    _log_to_standard_error()
+    log_to_standard_error()
     try:
         run_controller(options)
     except IdentityError as error:
         raise BadDataError(str(error)) from error
     except AddressInUseError as error:
         raise UnavailableError(str(error)) from error
-
-
-def _log_to_standard_error() -> None:
-    import logging
-    import sys
-
-    import structlog
-
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sidestep.cli.log import log_to_standard_error
 from sidestep.local.errors import UsageError
 
 
@@ -20,23 +21,10 @@ def dns(
 ) -> None:
     """Answer the pods of a node for names of the mesh, forward all others."""
     import asyncio
-    import logging
-    import sys
-
-    import structlog
 
     from sidestep.node.dns.runner import DnsOptions, check, run_dns
 
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if debug else logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
+    log_to_standard_error(debug=debug)
     options = DnsOptions(node=node, xds_socket=xds_socket, domain=domain.strip(".").lower(), metrics_port=metrics_port)
     try:
         check(options)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from sidestep.cli.log import log_to_standard_error
+from sidestep.local.errors import UsageError
 
 
 def node(
@@ -27,16 +29,22 @@ def node(
     zone: Annotated[str, typer.Option()] = "",
     force_hbone: Annotated[bool, typer.Option(help="Encrypt same-node traffic, too.")] = False,
     concurrency: Annotated[int, typer.Option(min=1, help="Envoy's worker threads.")] = 2,
-    certificate_lifetime: Annotated[float, typer.Option(min=2, help="Seconds.")] = 86400,
+    certificate_lifetime: Annotated[str, typer.Option(help="How long certificates live, e.g. 24h.")] = "24h",
     metrics_address: Annotated[str, typer.Option()] = "127.0.0.1",
     metrics_port: Annotated[int, typer.Option()] = 15020,
 ) -> None:
     """Run the agent of one node: it enrols pods, holds their keys, and runs the node's Envoy."""
     import asyncio
 
+    from sidestep.identity.duration import parse_duration
     from sidestep.node.options import NodeOptions
     from sidestep.node.runner import run_node
 
+    try:
+        lifetime = parse_duration(certificate_lifetime)
+    except ValueError as error:
+        raise UsageError(f"--certificate-lifetime: {error}") from error
+    log_to_standard_error()
     options = NodeOptions(
         name=name,
         state_dir=state_dir,
@@ -55,7 +63,7 @@ def node(
         zone=zone,
         force_hbone=force_hbone,
         concurrency=concurrency,
-        certificate_lifetime=dt.timedelta(seconds=certificate_lifetime),
+        certificate_lifetime=lifetime,
         metrics_address=metrics_address,
         metrics_port=metrics_port,
     )

@@ -29,10 +29,8 @@ def controller(layout: Layout, instance: Instance, options: UpOptions) -> Proces
         f"--domain={instance.domain}",
         f"--trust-domain={options.trust_domain}",
     ]
-    if options.certificate_lifetime is not None:
-        # the controller bounds what nodes ask for, and its own certificate: the same for all
-        milliseconds = round(options.certificate_lifetime.total_seconds() * 1000)
-        arguments.append(f"--certificate-lifetime={milliseconds}ms")
+    # the controller bounds what nodes ask for, and its own certificate: the same for all
+    arguments += _lifetime(options)
     if options.ca_folder is not None:
         arguments.append(f"--ca-folder={options.ca_folder}")
     return ProcessPlan(
@@ -71,8 +69,7 @@ def agent(layout: Layout, plan: NodePlan, options: UpOptions) -> ProcessPlan:
         f"--metrics-port={NODE_METRICS_PORT}",
         f"--trust-domain={options.trust_domain}",
     ]
-    if options.certificate_lifetime is not None:
-        arguments.append(f"--certificate-lifetime={options.certificate_lifetime.total_seconds():g}")
+    arguments += _lifetime(options)
     if options.force_hbone:
         arguments.append("--force-hbone")
     if options.concurrency:
@@ -86,6 +83,12 @@ def agent(layout: Layout, plan: NodePlan, options: UpOptions) -> ProcessPlan:
         network_namespace=plan.namespace,
         metrics=f"http://{plan.address}:{NODE_METRICS_PORT}/metrics",
     )
+
+
+def _lifetime(options: UpOptions) -> list[str]:
+    if options.certificate_lifetime is None:
+        return []
+    return [f"--certificate-lifetime={round(options.certificate_lifetime.total_seconds() * 1000)}ms"]
 
 
 def _gateways(instance: Instance) -> list[str]:

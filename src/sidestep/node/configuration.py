@@ -135,11 +135,14 @@ class ProxyConfiguration:
         return self._publish_destination(cluster)
 
     def settle_unknown(self) -> None:
-        """Gives up on addresses that stayed unknown for too long: their connections fail instead of hanging."""
+        """Gives up on addresses that stayed unknown for too long: their connections fail instead of hanging.
+
+        Only to be called when the mesh is known as a whole.
+        """
         limit = time.monotonic() - UNKNOWN_SECONDS
         for cluster in [name for name, since in self._unknown_since.items() if since < limit]:
             _log.warning("destination.unknown", destination=cluster.removeprefix(names.DESTINATION_PREFIX))
-            self._withdraw_destination(cluster)
+            self._refuse_destination(cluster)
 
     # --- publishing ----------------------------------------------------------------------------------------------
 
@@ -190,16 +193,21 @@ class ProxyConfiguration:
                 return True
             case Refused():
                 _log.info("destination.refused", destination=cluster, reason=found.reason)
-                self._withdraw_destination(cluster)
+                self._refuse_destination(cluster)
                 return True
             case Unknown():
+                if self._cache.get(pb.CLUSTER, cluster) is not None:
+                    # It was known and is gone: new connections fail, until the mesh says more.
+                    self._refuse_destination(cluster)
+                    return True
                 self._unknown_since.setdefault(cluster, time.monotonic())
-                # Known before, gone now: its connections go on, new ones wait for the mesh to say more.
-                self._cache.update(pb.CLUSTER_LOAD_ASSIGNMENT, [], [cluster])
-                self._cache.update(pb.CLUSTER, [], [cluster])
                 return False
 
-    def _withdraw_destination(self, cluster: str) -> None:
+    def _refuse_destination(self, cluster: str) -> None:
+        """A cluster without endpoints, at which connections fail at once.
+
+        Saying instead that there is no cluster would last: Envoy asks for a name only once.
+        """
         self._unknown_since.pop(cluster, None)
-        self._cache.update(pb.CLUSTER, [], [cluster])
-        self._cache.update(pb.CLUSTER_LOAD_ASSIGNMENT, [], [cluster])
+        refused = destinations.refused_cluster(cluster)
+        self._cache.update(pb.CLUSTER, [Resource.of(cluster, refused, named_only=True)])

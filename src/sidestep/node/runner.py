@@ -219,6 +219,10 @@ class Agent:
             pb.Node(id=self.options.name, cluster="node"),
             {istio.ADDRESS: WILDCARD, istio.AUTHORIZATION: WILDCARD},
             self.feed,
+            known={
+                type_url: {each.name: each.version for each in self.cache.snapshot(type_url)}
+                for type_url in (istio.ADDRESS, istio.AUTHORIZATION)
+            },
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(credentials.run())
@@ -234,7 +238,8 @@ class Agent:
     async def _settle_unknown(self) -> None:
         while True:
             await asyncio.sleep(0.5)
-            self.configuration.settle_unknown()
+            if self.cache.complete(istio.ADDRESS):
+                self.configuration.settle_unknown()
 
 
 def _dns_command(options: NodeOptions) -> list[str]:

@@ -104,6 +104,16 @@ def _endpoints(view: MeshView, settings: NodeSettings, service: Service, port: P
 # --- clusters ----------------------------------------------------------------------------------------------------
 
 
+def refused_cluster(name: str) -> pb.Cluster:
+    """A cluster at which every connection fails at once, because it has no endpoints."""
+    return pb.Cluster(
+        name=name,
+        alt_stat_name="refused",
+        type=pb.Cluster.STATIC,
+        load_assignment=pb.ClusterLoadAssignment(cluster_name=name),
+    )
+
+
 def destination_cluster(settings: NodeSettings, destination: Destination) -> pb.Cluster:
     """Least request over the healthy endpoints; how each is reached is told by its address and metadata.
 
