@@ -27,7 +27,8 @@ class Process(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def title(self) -> str:
         """How a report calls it."""
-        return f"{self.role} {self.node}" if self.node and self.node != self.name else f"{self.role} {self.name}"
+        role = "agent" if self.role == "node" else self.role
+        return f"{role} {self.node}" if self.node else role
 
 
 class Pod(msgspec.Struct, frozen=True, kw_only=True):

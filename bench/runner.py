@@ -35,7 +35,9 @@ def measure(mesh: Mesh, settings: Settings, say: Say) -> Report:
     for number in range(settings.rounds):
         for load in LOADS:
             say(f"round {number + 1} of {settings.rounds}: {load.title}")
-            samples += [_sample(mesh, load, path, number, settings) for path in _turned(PATHS, number)]
+            # Anew each time: a process that was restarted meanwhile has another pid.
+            status = mesh.status()
+            samples += [_sample(mesh, status, load, path, number, settings) for path in _turned(PATHS, number)]
     after = mesh.status().processes
     return Report(
         started=started,
@@ -71,8 +73,7 @@ def _url(status: Status, path: Path) -> str:
     return f"http://{f'[{address}]' if ':' in address else address}:{HTTP_PORT}/"
 
 
-def _sample(mesh: Mesh, load: Load, path: Path, number: int, settings: Settings) -> Sample:
-    status = mesh.status()
+def _sample(mesh: Mesh, status: Status, load: Load, path: Path, number: int, settings: Settings) -> Sample:
     line = command(load, status.address(path.server), settings.seconds)
     pids = {process.pid: process for process in status.processes}
     for attempt in range(_ATTEMPTS):
