@@ -9,6 +9,7 @@ import msgspec
 import yaml
 
 from sidestep.api.meta import Resource
+from sidestep.api.scalars import needs_quotes
 
 
 def to_document(resource: Resource, original: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def to_document(resource: Resource, original: Mapping[str, Any] | None = None) -
     With `original`, the document from which the resource was read before it was changed: its order and every field that
     we do not model are kept.
     """
-    typed = {"apiVersion": resource.API_VERSION, "kind": resource.KIND, **msgspec.to_builtins(resource, str_keys=True)}
+    typed = {"apiVersion": resource.API_VERSION, "kind": resource.KIND, **_plain(resource)}
     if original is None:
         return typed
     typed["apiVersion"] = original.get("apiVersion", resource.API_VERSION)
@@ -43,10 +44,21 @@ def _yaml(document: Mapping[str, Any]) -> str:
 
 
 class _Dumper(yaml.CSafeDumper):
-    """Repeats what occurs twice instead of pointing at it."""
+    """Repeats what occurs twice instead of pointing at it, and quotes what others would not read as text."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the interface of PyYAML
         return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="'" if needs_quotes(text) else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def _plain(value: Any) -> Any:
+    """JSON types only: dicts with text as keys, lists, scalars."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _updated(original: Any, before: Any, after: Any) -> Any:
@@ -57,7 +69,7 @@ def _updated(original: Any, before: Any, after: Any) -> Any:
         return _updated_struct(original, before, after)
     if isinstance(after, tuple) and isinstance(before, tuple) and isinstance(original, Sequence):
         return _updated_list(original, before, after)
-    return msgspec.to_builtins(after, str_keys=True)
+    return _plain(after)
 
 
 def _updated_struct(original: Mapping[str, Any], before: msgspec.Struct, after: msgspec.Struct) -> dict[str, Any]:
@@ -71,7 +83,7 @@ def _updated_struct(original: Mapping[str, Any], before: msgspec.Struct, after: 
         elif field.encode_name in original:
             updated[field.encode_name] = _updated(original[field.encode_name], old, new)
         else:
-            updated[field.encode_name] = msgspec.to_builtins(new, str_keys=True)
+            updated[field.encode_name] = _plain(new)
     return updated
 
 
@@ -82,7 +94,7 @@ def _updated_list(original: Sequence[Any], before: tuple[Any, ...], after: tuple
     for index, item in enumerate(after):
         place = places.get(_identity(item, index))
         if place is None:
-            updated.append(msgspec.to_builtins(item, str_keys=True))
+            updated.append(_plain(item))
         else:
             updated.append(_updated(original[place], before[place], item))
     return updated

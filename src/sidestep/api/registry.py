@@ -80,9 +80,10 @@ def kinds() -> tuple[KindInfo, ...]:
 
 
 def lookup(word: str) -> KindInfo | None:
-    """The kind that a person means by `Pod`, `pods`, `po` or `pods.v1…`; None if there is none."""
+    """The kind that a person means by `Pod`, `pods`, `po`, `deployments.apps`; None if there is none."""
     name, _, group = word.lower().partition(".")
     info = _BY_WORD.get(name)
-    if info is None or (group and not f"{info.group}.".endswith(f"{group.rpartition('/')[2]}.")):
+    if info is None:
         return None
-    return info
+    suffixes = {"", info.group, *(f"{version}.{info.group}".rstrip(".") for version in info.versions)}
+    return info if group in suffixes else None

@@ -1,7 +1,8 @@
 """What a plain (unquoted) YAML scalar means.
 
-As Kubernetes' own tools read YAML 1.1: `yes` and `on` are true, 0644 is octal. Times and sexagesimal numbers (`12:30`)
-stay text, since Kubernetes' API has neither.
+YAML 1.1, as Kubernetes' own tools read it: `yes` and `on` are true, 0644 is octal. Text are times and sexagesimal
+numbers (`12:30`), since Kubernetes' API has neither, and what is no number in YAML 1.1 though it is in other dialects
+(`12e4`, `089`): hashes in labels look like that, and PyYAML writes them without quotes.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ _CONSTANTS: Mapping[str, bool | None] = MappingProxyType(
 )
 _NUMBER_START = frozenset("+-.0123456789")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)", re.ASCII)
-_OTHER_BASE = re.compile(r"([-+]?)(?:0x([0-9a-fA-F_]+)|0b([01_]+)|0o?([0-7_]+))", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_OTHER_BASE = re.compile(r"([-+]?)(?:0x([0-9a-fA-F_]+)|0b([01_]+)|0([0-7_]+))", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9]*)([eE][-+]?[0-9]+)?", re.ASCII)
+_OTHER_DIALECTS = re.compile(r"[-+]?([0-9][0-9_]*([eE][-+]?[0-9]+)?|0o[0-7_]+)", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
 _LONGEST = 64
 
@@ -37,6 +39,14 @@ def plain(text: str) -> Scalar:
     if text[0] not in _NUMBER_START:
         return text
     return _number(text)
+
+
+def needs_quotes(text: str) -> bool:
+    """True if text must be quoted for every reader to take it as text, those of other dialects too."""
+    try:
+        return plain(text) != text or bool(_OTHER_DIALECTS.fullmatch(text))
+    except ScalarError:
+        return True
 
 
 def _number(text: str) -> Scalar:

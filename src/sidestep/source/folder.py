@@ -76,6 +76,7 @@ class _Watcher:
         self._task: asyncio.Task[None] | None = None
         self._identity: tuple[int, int] | None = None
         self._look_again = False
+        self._error = ""
 
     async def ensure(self) -> None:
         """Watch the folder that is at the path now, if there is one."""
@@ -113,15 +114,16 @@ class _Watcher:
                 await task
 
     async def _watch(self) -> None:
-        changes = watchfiles.awatch(
-            self._path, watch_filter=None, debounce=_LONGEST_MILLISECONDS, step=_DEBOUNCE_MILLISECONDS, recursive=True
-        )
         try:
-            async for _ in changes:
+            async for _ in watchfiles.awatch(
+                self._path, watch_filter=None, debounce=_LONGEST_MILLISECONDS, step=_DEBOUNCE_MILLISECONDS
+            ):
                 self._event.set()
         except (OSError, RuntimeError) as error:
             # the poll goes on; `ensure` tries again at the next one
-            _log.warning("folder_not_watched", path=str(self._path), error=str(error))
+            if str(error) != self._error:
+                _log.warning("folder_not_watched", path=str(self._path), error=str(error))
+            self._error = str(error)
 
     def _identify(self) -> tuple[int, int] | None:
         try:
