@@ -25,7 +25,7 @@ def test_an_agent_knows_the_ranges_and_what_in_them_is_no_pod(tmp_path: Path) ->
     assert {"10.243.0.0/16", "10.97.0.0/16"} < ranges
     assert len(ranges) == 4
     assert {"--outside=10.243.1.1", "--outside=10.243.2.1", "--dns-address=10.243.2.1"} <= set(plan.command)
-    assert {"--certificate-lifetime=12.5", "--force-hbone", "--concurrency=3"} <= set(plan.command)
+    assert {"--certificate-lifetime=12500ms", "--force-hbone", "--concurrency=3"} <= set(plan.command)
 
 
 def test_both_get_the_same_lifetime(tmp_path: Path) -> None:
