@@ -32,7 +32,8 @@ from sidestep.api.scalars import ScalarError, needs_quotes, plain
         ("1.5", 1.5),
         (".5", 0.5),
         ("1e3", "1e3"),
-        ("1.0e3", 1000.0),
+        ("1.0e3", "1.0e3"),
+        ("1.0e+3", 1000.0),
         ("12:30", "12:30"),
         ("8080:80", "8080:80"),
         ("10.0.0.1", "10.0.0.1"),
@@ -55,7 +56,7 @@ def test_a_plain_scalar(text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["18446744073709551616", "9" * 100_000, "1.e999", ".inf", "-.Inf", ".nan", "0x" + "f" * 99]
+    "text", ["18446744073709551616", "9" * 100_000, "1.e+999", ".inf", "-.Inf", ".nan", "0x" + "f" * 99]
 )
 def test_numbers_that_json_cannot_hold_are_refused(text: str) -> None:
     with pytest.raises(ScalarError, match="put it in quotes"):
@@ -88,7 +89,7 @@ def test_what_pyyaml_writes_without_quotes_is_text(text: str) -> None:
         assert plain(text) == text
 
 
-@pytest.mark.parametrize("text", ["1", "1e3", "08", "0o7", "yes", "", "null", ".inf", "9" * 99])
+@pytest.mark.parametrize("text", ["1", "1e3", "1.5e3", ".5e3", "08", "0o7", "yes", "", "null", ".inf", "9" * 99])
 def test_what_some_reader_takes_for_something_else_needs_quotes(text: str) -> None:
     assert needs_quotes(text)
 

@@ -96,3 +96,16 @@ def test_a_missing_folder_is_a_problem(tmp_path: Path) -> None:
     (content,) = FolderReader(tmp_path / "nowhere").read()
     assert not content.readable
     assert content.problems[0].file == f"{tmp_path}/nowhere/"
+
+
+def test_a_file_that_was_emptied_just_now_may_be_being_written(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("")
+    reader = FolderReader(tmp_path)
+    os.utime(file)
+    (content,) = reader.read()
+    assert not content.readable
+    old = time.time() - 1
+    os.utime(file, (old, old))
+    (content,) = reader.read()
+    assert content.readable

@@ -139,3 +139,12 @@ async def test_it_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     async with watching(tmp_path) as watched:
         await watched.until()
     assert asyncio.all_tasks() == before
+
+
+async def test_a_file_that_is_emptied_loses_its_resources(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(namespace("a"))
+    async with watching(tmp_path) as watched:
+        await watched.until("a")
+        file.write_text("")
+        await watched.until()

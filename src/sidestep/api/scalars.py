@@ -22,8 +22,8 @@ _CONSTANTS: Mapping[str, bool | None] = MappingProxyType(
 _NUMBER_START = frozenset("+-.0123456789")
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)", re.ASCII)
 _OTHER_BASE = re.compile(r"([-+]?)(?:0x([0-9a-fA-F_]+)|0b([01_]+)|0([0-7_]+))", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9]*)([eE][-+]?[0-9]+)?", re.ASCII)
-_OTHER_DIALECTS = re.compile(r"[-+]?([0-9][0-9_]*([eE][-+]?[0-9]+)?|0o[0-7_]+)", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9][0-9_]*\.[0-9]*)([eE][-+][0-9]+)?", re.ASCII)
+_OTHER_DIALECTS = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9_]+[eE][0-9]+|0o[0-7_]+)", re.ASCII)
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
 _LONGEST = 64
 

@@ -17,6 +17,8 @@ SUFFIXES = (".yaml", ".yml", ".json")
 MAXIMUM_BYTES = 32 * 1024 * 1024
 """Larger files are refused: a manifest is not that large, and reading it would take minutes."""
 _SETTLED_NANOSECONDS = 1_000_000_000
+_BEING_WRITTEN_NANOSECONDS = 50_000_000
+"""Programs that write a file in place empty it first; that must not remove its resources for a moment."""
 
 
 class FileContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,12 +93,14 @@ class FolderReader:
             return cached.content
         if status.st_size > MAXIMUM_BYTES:
             return _unreadable(file, f"it has {status.st_size} bytes; split it into files of at most {MAXIMUM_BYTES}")
-        settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NANOSECONDS
+        age = time.time_ns() - status.st_mtime_ns
         data = Path(file).read_bytes()
+        if not data and 0 <= age < _BEING_WRITTEN_NANOSECONDS:
+            return _unreadable(file, "it is empty; what it held stays until it is written, or has stayed empty")
         digest = hashlib.sha256(data).digest()
         same = cached is not None and cached.digest == digest
         content = cached.content if cached is not None and same else self._parse(file, data)
-        self._cache[file] = _Cached(stamp=stamp, settled=settled, digest=digest, content=content)
+        self._cache[file] = _Cached(stamp=stamp, settled=age > _SETTLED_NANOSECONDS, digest=digest, content=content)
         return content
 
     def _parse(self, file: str, data: bytes) -> FileContent:
