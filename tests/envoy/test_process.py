@@ -17,10 +17,9 @@ def nothing() -> None:
 async def test_a_child_in_a_session_of_its_own(tmp_path: Path) -> None:
     ended: list[bool] = []
     process = RunningProcess.spawn(
-        ["sh", "-c", "echo to the log; echo and errors >&2; exit 3"], tmp_path / "log", lambda: ended.append(True)
+        ["sh", "-c", "echo to the log; echo and errors >&2; sleep 0.1"], tmp_path / "log", lambda: ended.append(True)
     )
     await asyncio.wait_for(process.wait(), 5)
-    assert process.exit_status == 3
     assert ended == [True]
     assert (tmp_path / "log").read_text() == "to the log\nand errors\n"
     process.send(signal.SIGKILL)  # nothing happens
@@ -28,13 +27,22 @@ async def test_a_child_in_a_session_of_its_own(tmp_path: Path) -> None:
 
 async def test_it_outlives_whoever_watches_it(tmp_path: Path) -> None:
     process = RunningProcess.spawn(["sleep", "30"], tmp_path / "log", nothing)
-    assert os.getsid(process.pid) == process.pid
+    async with asyncio.timeout(5):
+        while os.getsid(process.pid) != process.pid:
+            await asyncio.sleep(0.01)
     process.close()
     again = RunningProcess.attach(process.pid, process.started, nothing)
     assert again is not None
     await again.end(grace_seconds=5)
-    assert again.exit_status == -signal.SIGTERM
     assert start_time(process.pid) is None
+
+
+async def test_its_parent_is_not_whoever_starts_it(tmp_path: Path) -> None:
+    """Envoy ends with its parent, by PR_SET_PDEATHSIG, and must not end with its agent."""
+    process = RunningProcess.spawn(["sleep", "30"], tmp_path / "log", nothing)
+    parent = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[1]
+    assert int(parent) != os.getpid()
+    await process.end(grace_seconds=1)
 
 
 async def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
@@ -44,7 +52,7 @@ async def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     await asyncio.sleep(0.3)
     assert (tmp_path / "log").read_text() == "ready\n"
     await process.end(grace_seconds=0.2)
-    assert process.exit_status == -signal.SIGKILL
+    assert start_time(process.pid) is None
 
 
 async def test_another_process_with_the_same_pid_is_not_adopted(tmp_path: Path) -> None:

@@ -71,8 +71,7 @@ async def _until_live(old: Generation, new: Generation, is_live: IsLive, *, dead
     while not await is_live(new):
         if new.process.has_ended:
             raise RestartFailedError(
-                f"the new Envoy ended with status {new.process.exit_status}, its log says why; "
-                f"the old one, pid {old.record.pid}, serves on"
+                f"the new Envoy ended, its log says why; the old one, pid {old.record.pid}, serves on"
             )
         if old.process.has_ended:
             # a successor without its parent waits for an answer that never comes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from typing import Self
 
 _START_TIME_FIELD = 22
 _PROC = Path("/proc")
+_PID_DESCRIPTOR = 9
+_LAUNCH = f'setsid "$@" {_PID_DESCRIPTOR}>&- & echo $! >&{_PID_DESCRIPTOR}'
 
 
 def start_time(pid: int) -> int | None:
@@ -45,8 +48,6 @@ class RunningProcess:
     def __init__(self, pid: int, started: int, descriptor: int, on_end: Callable[[], None]) -> None:
         self.pid = pid
         self.started = started
-        self.exit_status: int | None = None
-        """Exit code, or minus the signal; None while it runs, and for ever if it is not our child."""
         self._descriptor = descriptor
         self._on_end = on_end
         self._ended = asyncio.Event()
@@ -67,19 +68,31 @@ class RunningProcess:
 
     @classmethod
     def spawn(cls, command: Sequence[str], log_path: Path, on_end: Callable[[], None]) -> Self:
-        """Start `command` in a session of its own, with its output appended to `log_path`."""
+        """Start `command` in a session of its own, with its output appended to `log_path`.
+
+        It is no child of ours: Envoy asks the kernel to be ended together with its parent (PR_SET_PDEATHSIG, when hot
+        restart is on), so its parent is a shell that has ended before Envoy asks.
+        """
         output = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        reader, writer = os.pipe()
         try:
             actions = [
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_DUP2, output, 1),
                 (os.POSIX_SPAWN_DUP2, output, 2),
+                (os.POSIX_SPAWN_DUP2, writer, _PID_DESCRIPTOR),
             ]
-            pid = os.posix_spawnp(command[0], list(command), os.environ, file_actions=actions, setsid=True)
+            shell = os.posix_spawnp("sh", ["sh", "-c", _LAUNCH, "sh", *command], os.environ, file_actions=actions)
+            os.waitpid(shell, 0)
+            pid = int(os.read(reader, 32))
         finally:
-            os.close(output)
-        # our own child: until it is waited for, its pid is its own
-        return cls(pid, start_time(pid) or 0, os.pidfd_open(pid), on_end)
+            for descriptor in (output, reader, writer):
+                os.close(descriptor)
+        started = start_time(pid)
+        process = None if started is None else cls.attach(pid, started, on_end)
+        if process is None:
+            raise OSError(errno.ECHILD, f"{command[0]} ended at once; its log says why", str(log_path))
+        return process
 
     @property
     def has_ended(self) -> bool:
@@ -118,13 +131,6 @@ class RunningProcess:
             self._descriptor = -1
 
     def _end(self) -> None:
-        try:
-            result = os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG)
-        except ChildProcessError:
-            result = None
-        if result is not None:
-            exited = result.si_code == os.CLD_EXITED
-            self.exit_status = result.si_status if exited else -result.si_status
         self.close()
         self._ended.set()
         self._on_end()

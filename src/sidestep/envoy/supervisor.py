@@ -128,9 +128,7 @@ class Supervisor:
             self._generations.forget_ended()
             return
         if current is not None:
-            _log.error(
-                "envoy died", node=self._options.node_name, pid=current.record.pid, status=current.process.exit_status
-            )
+            _log.error("envoy died", node=self._options.node_name, pid=current.record.pid)
             self._retry = self._retry.after_failure(alive=time.monotonic() - self._started_at)
         self._generations.forget_ended()
         if await self._stopped_within(self._retry.seconds):
