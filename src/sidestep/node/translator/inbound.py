@@ -28,6 +28,7 @@ from sidestep.node.translator.parts import (
 from sidestep.wire import envoy as pb
 
 STREAMS_PER_CONNECTION = 200
+IDLE_SECONDS = 300
 _CONNECT_UPGRADE = "CONNECT"
 
 
@@ -52,7 +53,8 @@ def tunnel_listener(settings: NodeSettings, pod: Pod) -> pb.Listener:
         stream_idle_timeout=duration(0),
         generate_request_id=pb.BoolValue(value=False),
     )
-    manager.common_http_protocol_options.idle_timeout.CopyFrom(duration(0))
+    # Connections without streams only; clients of ours close theirs sooner.
+    manager.common_http_protocol_options.idle_timeout.CopyFrom(duration(IDLE_SECONDS))
     return pb.Listener(
         name=name,
         address=address,

@@ -31,7 +31,9 @@ from sidestep.node.translator.parts import (
 from sidestep.wire import envoy as pb
 
 STREAMS_PER_CONNECTION = 100
-IDLE_SECONDS = 300
+# Short, because a replaced Envoy at the other end lives for as long as it has a connection, idle or not.
+IDLE_SECONDS = 30
+FORGET_SECONDS = 300
 _METADATA = f"%DYNAMIC_METADATA({names.ENDPOINT_METADATA}:{{}})%"
 
 
@@ -86,7 +88,7 @@ def tunnel_cluster(settings: NodeSettings) -> pb.Cluster:
         lb_policy=pb.Cluster.CLUSTER_PROVIDED,
         connect_timeout=duration(settings.connect_seconds),
         # Hosts that are forgotten lose their idle connections.
-        cleanup_interval=duration(IDLE_SECONDS),
+        cleanup_interval=duration(FORGET_SECONDS),
         upstream_bind_config=bind_config(PROXY_MARK),
         transport_socket=pb.TransportSocket(name="tls", typed_config=pb.any_of(_tls())),
     )
