@@ -24,7 +24,7 @@ def test_nothing_is_infinitely_faster() -> None:
     assert timed(case, 1, clock=lambda: next(clock)).ratio == float("inf")
 
 
-@pytest.mark.parametrize("case", cases(100), ids=lambda case: case.title)
+@pytest.mark.parametrize("case", list(cases(100)), ids=lambda case: case.title)
 def test_every_case_runs(case: Case) -> None:
     timing = timed(case, 1)
     assert timing.work > 0
