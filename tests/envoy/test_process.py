@@ -28,7 +28,7 @@ async def test_a_child_in_a_session_of_its_own(tmp_path: Path) -> None:
 async def test_it_outlives_whoever_watches_it(tmp_path: Path) -> None:
     process = RunningProcess.spawn(["sleep", "30"], tmp_path / "log", nothing)
     async with asyncio.timeout(5):
-        while os.getsid(process.pid) != process.pid:
+        while os.getsid(process.pid) != process.pid:  # noqa: ASYNC110 - another process changes it
             await asyncio.sleep(0.01)
     process.close()
     again = RunningProcess.attach(process.pid, process.started, nothing)

@@ -19,7 +19,10 @@ def capture(mesh: Mesh, folder: Path, seconds: float = 6) -> subprocess.Popen[by
     """tcpdump on the link of node-1, outside of its namespace."""
     bridge = f"ss{mesh.status()['instance']}n1"
     process = subprocess.Popen(
-        ["timeout", str(seconds), "tcpdump", "--immediate-mode", "-i", bridge, "-s0", "-U", "-w", str(folder / "wire.pcap")],
+        [
+            *("timeout", str(seconds), "tcpdump", "--immediate-mode", "-i", bridge),
+            *("-s0", "-U", "-w", str(folder / "wire.pcap")),
+        ],
         stderr=subprocess.PIPE,
     )
     assert process.stderr is not None

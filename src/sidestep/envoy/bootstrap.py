@@ -16,10 +16,7 @@ from sidestep.wire import envoy as pb
 XDS_CLUSTER = "xds"
 MAXIMUM_SOCKET_PATH = 107
 """Bytes; the kernel's limit for the path of a Unix socket."""
-DEFAULT_RUNTIME: Mapping[str, bool | int | str] = {
-    # a half-closed connection keeps its other direction through HTTP/2 streams as well
-    "envoy.reloadable_features.allow_multiplexed_upstream_half_close": True,
-}
+UNLIMITED_CONNECTIONS = 2**31 - 1
 
 
 class SocketPathTooLongError(ValueError):
@@ -44,7 +41,7 @@ class BootstrapOptions(msgspec.Struct, frozen=True, kw_only=True):
     clusters: tuple[pb.Cluster, ...] = ()
     """Clusters that are there from the start."""
     runtime: Mapping[str, bool | int | str] = {}
-    """Runtime values on top of DEFAULT_RUNTIME."""
+    """Runtime values, e.g. `envoy.reloadable_features.…`."""
     metadata: Mapping[str, str] = {}
     """Node metadata, which the discovery service sees."""
 
@@ -64,10 +61,21 @@ def bootstrap(options: BootstrapOptions) -> pb.Bootstrap:
         static_resources=pb.Bootstrap.StaticResources(clusters=[_xds_cluster(options.xds_socket), *options.clusters]),
         dynamic_resources=_dynamic_resources(),
         bootstrap_extensions=[typed("envoy.bootstrap.internal_listener", pb.InternalListener())],
-        layered_runtime=_runtime({**DEFAULT_RUNTIME, **options.runtime}),
+        layered_runtime=_runtime(options.runtime),
+        overload_manager=_overload_manager(),
         # most clusters and listeners of a node are idle: their statistics are made when first used
         deferred_stat_options=pb.Bootstrap.DeferredStatOptions(enable_deferred_creation_stats=True),
     )
+
+
+def _overload_manager() -> pb.OverloadManager:
+    """File descriptors are the limit, and the supervisor sets that; said here so that Envoy does not warn."""
+    unlimited = pb.DownstreamConnectionsConfig(max_active_downstream_connections=UNLIMITED_CONNECTIONS)
+    manager = pb.OverloadManager()
+    manager.resource_monitors.add(
+        name="envoy.resource_monitors.global_downstream_max_connections", typed_config=pb.any_of(unlimited)
+    )
+    return manager
 
 
 def check_socket_path(path: Path) -> None:
@@ -111,6 +119,6 @@ def _xds_cluster(socket: Path) -> pb.Cluster:
 
 
 def _runtime(values: Mapping[str, bool | int | str]) -> pb.LayeredRuntime:
-    layer = pb.RuntimeLayer(name="static")
+    layer = pb.RuntimeLayer(name="static", static_layer=pb.Struct())
     layer.static_layer.update(values)
     return pb.LayeredRuntime(layers=[layer])

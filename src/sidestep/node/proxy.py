@@ -9,8 +9,6 @@ from sidestep.envoy.options import EnvoyOptions
 from sidestep.node.options import NodeOptions
 
 _RUNTIME = {
-    # Its counterpart at the end of a tunnel resets the stream when an application closes first; see docs/limits.md.
-    "envoy.reloadable_features.allow_multiplexed_upstream_half_close": False,
     # An internal connection that is closed after its last byte must not look like a reset: the bytes would be lost.
     "envoy.reloadable_features.enable_send_rst_on_user_space_socket": False,
 }

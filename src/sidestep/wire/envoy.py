@@ -57,6 +57,7 @@ from sidestep.wire._pb.envoy.config.listener.v3.listener_components_pb2 import (
 )
 from sidestep.wire._pb.envoy.config.listener.v3.listener_pb2 import AdditionalAddress, Listener
 from sidestep.wire._pb.envoy.config.metrics.v3.stats_pb2 import StatsConfig, StatsMatcher
+from sidestep.wire._pb.envoy.config.overload.v3.overload_pb2 import OverloadManager
 from sidestep.wire._pb.envoy.config.rbac.v3.rbac_pb2 import RBAC, Permission, Policy, Principal
 from sidestep.wire._pb.envoy.config.route.v3.route_components_pb2 import Route, RouteAction, RouteMatch, VirtualHost
 from sidestep.wire._pb.envoy.config.route.v3.route_pb2 import RouteConfiguration
@@ -90,6 +91,9 @@ from sidestep.wire._pb.envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_p
 from sidestep.wire._pb.envoy.extensions.load_balancing_policies.least_request.v3.least_request_pb2 import LeastRequest
 from sidestep.wire._pb.envoy.extensions.local_address_selectors.filter_state_override.v3.config_pb2 import (
     Config as FilterStateAddressSelector,
+)
+from sidestep.wire._pb.envoy.extensions.resource_monitors.downstream_connections.v3.downstream_connections_pb2 import (
+    DownstreamConnectionsConfig,
 )
 from sidestep.wire._pb.envoy.extensions.transport_sockets.internal_upstream.v3.internal_upstream_pb2 import (
     InternalUpstreamTransport,
@@ -160,6 +164,7 @@ __all__ = [
     "DataSource",
     "DeltaDiscoveryRequest",
     "DeltaDiscoveryResponse",
+    "DownstreamConnectionsConfig",
     "DownstreamTlsContext",
     "Duration",
     "Endpoint",
@@ -209,6 +214,7 @@ __all__ = [
     "OriginalDst",
     "OriginalSrc",
     "OutlierDetection",
+    "OverloadManager",
     "Percent",
     "Permission",
     "Pipe",
