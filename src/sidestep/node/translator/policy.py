@@ -13,13 +13,11 @@ import ipaddress
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 
 from sidestep.mesh.model import Action, Clause, Match, Policy, ServiceAccountMatch, StringMatch
 from sidestep.node.translator import names
+from sidestep.node.translator.algebra import PERMISSIONS, PRINCIPALS
 from sidestep.wire import envoy as pb
-
-Value = TypeVar("Value")
 
 
 class Arrival(enum.Enum):
@@ -31,12 +29,6 @@ class Arrival(enum.Enum):
     """The identity is in filter state, set by the source pod's listener."""
     PLAINTEXT = "plaintext"
     """There is no identity."""
-
-
-_ANYONE = pb.Principal(any=True)
-_NOBODY = pb.Principal(not_id=pb.Principal(any=True))
-_ANYTHING = pb.Permission(any=True)
-_NOTHING = pb.Permission(not_rule=pb.Permission(any=True))
 
 
 def rbac(policies: Iterable[Policy], addresses: Sequence[str], arrival: Arrival) -> dict[Action, pb.RBAC]:
@@ -58,9 +50,9 @@ def _entries(policy: Policy, addresses: Sequence[str], arrival: Arrival) -> Iter
     for number, rule in enumerate(policy.rules):
         alternatives = [_usable(clause) for clause in rule.clauses]
         for position, matches in enumerate(itertools.product(*alternatives)):
-            permission = _all_permissions([_destination(match, addresses, arrival) for match in matches])
-            principal = _all_principals([_source(match, arrival) for match in matches])
-            if permission == _NOTHING or principal == _NOBODY:
+            permission = PERMISSIONS.all_of([_destination(match, addresses, arrival) for match in matches])
+            principal = PRINCIPALS.all_of([_source(match, arrival) for match in matches])
+            if permission == PERMISSIONS.nothing or principal == PRINCIPALS.nothing:
                 continue
             yield (
                 f"{policy.key}[{number}.{position}]",
@@ -80,26 +72,16 @@ def _usable(clause: Clause) -> Sequence[Match]:
 
 def _source(match: Match, arrival: Arrival) -> pb.Principal:
     identity = _identity_matcher(arrival)
-    terms = [
-        *_principal_pair(match.principals, match.not_principals, lambda value: identity(_principal_pattern(value))),
-        *_principal_pair(match.namespaces, match.not_namespaces, lambda value: identity(_namespace_pattern(value))),
-        *_principal_pair(
-            match.service_accounts, match.not_service_accounts, lambda value: identity(_account_pattern(value))
-        ),
-        *_principal_pair(match.source_blocks, match.not_source_blocks, _source_block),
-    ]
-    return _all_principals(terms)
-
-
-def _principal_pair(
-    wanted: Sequence[Value], unwanted: Sequence[Value], one: Callable[[Value], pb.Principal]
-) -> list[pb.Principal]:
-    terms = []
-    if wanted:
-        terms.append(_any_principal([one(value) for value in wanted]))
-    if unwanted:
-        terms.append(_not_principal(_any_principal([one(value) for value in unwanted])))
-    return terms
+    return PRINCIPALS.all_of(
+        [
+            PRINCIPALS.field(match.principals, match.not_principals, lambda value: identity(_principal_pattern(value))),
+            PRINCIPALS.field(match.namespaces, match.not_namespaces, lambda value: identity(_namespace_pattern(value))),
+            PRINCIPALS.field(
+                match.service_accounts, match.not_service_accounts, lambda value: identity(_account_pattern(value))
+            ),
+            PRINCIPALS.field(match.source_blocks, match.not_source_blocks, _source_block),
+        ]
+    )
 
 
 def _identity_matcher(arrival: Arrival) -> Callable[[str], pb.Principal]:
@@ -114,7 +96,7 @@ def _identity_matcher(arrival: Arrival) -> Callable[[str], pb.Principal]:
         )
 
     def plaintext(pattern: str) -> pb.Principal:  # noqa: ARG001 - nobody has an identity here
-        return _NOBODY
+        return PRINCIPALS.nothing
 
     return {Arrival.TUNNEL: tunnel, Arrival.SAME_NODE: same_node, Arrival.PLAINTEXT: plaintext}[arrival]
 
@@ -164,23 +146,12 @@ def _destination(match: Match, addresses: Sequence[str], arrival: Arrival) -> pb
             return _tunnel_block(cidr, addresses)
         return pb.Permission(destination_ip=_cidr(cidr))
 
-    return _all_permissions(
+    return PERMISSIONS.all_of(
         [
-            *_permission_pair(match.destination_ports, match.not_destination_ports, port),
-            *_permission_pair(match.destination_blocks, match.not_destination_blocks, block),
+            PERMISSIONS.field(match.destination_ports, match.not_destination_ports, port),
+            PERMISSIONS.field(match.destination_blocks, match.not_destination_blocks, block),
         ]
     )
-
-
-def _permission_pair(
-    wanted: Sequence[Value], unwanted: Sequence[Value], one: Callable[[Value], pb.Permission]
-) -> list[pb.Permission]:
-    terms = []
-    if wanted:
-        terms.append(_any_permission([one(value) for value in wanted]))
-    if unwanted:
-        terms.append(_not_permission(_any_permission([one(value) for value in unwanted])))
-    return terms
 
 
 def _authority(matcher: pb.StringMatcher) -> pb.Permission:
@@ -198,7 +169,7 @@ def _tunnel_block(cidr: str, addresses: Sequence[str]) -> pb.Permission:
     """The destination is one of the pod's addresses: those in the block, as an authority spells them."""
     network = ipaddress.ip_network(cidr, strict=False)
     inside = [address for address in addresses if ipaddress.ip_address(address) in network]
-    return _any_permission(
+    return PERMISSIONS.any_of(
         [_authority(pb.StringMatcher(prefix=names.join_address(address, 0)[:-1])) for address in inside]
     )
 
@@ -206,54 +177,3 @@ def _tunnel_block(cidr: str, addresses: Sequence[str]) -> pb.Permission:
 def _cidr(block: str) -> pb.CidrRange:
     network = ipaddress.ip_network(block, strict=False)
     return pb.CidrRange(address_prefix=str(network.network_address), prefix_len=pb.UInt32Value(value=network.prefixlen))
-
-
-# --- boolean algebra, with the constants folded ------------------------------------------------------------------
-
-
-def _all_principals(terms: Iterable[pb.Principal]) -> pb.Principal:
-    kept = [term for term in terms if term != _ANYONE]
-    if _NOBODY in kept:
-        return _NOBODY
-    if len(kept) < 2:
-        return kept[0] if kept else _ANYONE
-    return pb.Principal(and_ids=pb.Principal.Set(ids=kept))
-
-
-def _any_principal(terms: Iterable[pb.Principal]) -> pb.Principal:
-    kept = [term for term in terms if term != _NOBODY]
-    if _ANYONE in kept:
-        return _ANYONE
-    if len(kept) < 2:
-        return kept[0] if kept else _NOBODY
-    return pb.Principal(or_ids=pb.Principal.Set(ids=kept))
-
-
-def _not_principal(term: pb.Principal) -> pb.Principal:
-    if term == _NOBODY:
-        return _ANYONE
-    return _NOBODY if term == _ANYONE else pb.Principal(not_id=term)
-
-
-def _all_permissions(terms: Iterable[pb.Permission]) -> pb.Permission:
-    kept = [term for term in terms if term != _ANYTHING]
-    if _NOTHING in kept:
-        return _NOTHING
-    if len(kept) < 2:
-        return kept[0] if kept else _ANYTHING
-    return pb.Permission(and_rules=pb.Permission.Set(rules=kept))
-
-
-def _any_permission(terms: Iterable[pb.Permission]) -> pb.Permission:
-    kept = [term for term in terms if term != _NOTHING]
-    if _ANYTHING in kept:
-        return _ANYTHING
-    if len(kept) < 2:
-        return kept[0] if kept else _NOTHING
-    return pb.Permission(or_rules=pb.Permission.Set(rules=kept))
-
-
-def _not_permission(term: pb.Permission) -> pb.Permission:
-    if term == _NOTHING:
-        return _ANYTHING
-    return _NOTHING if term == _ANYTHING else pb.Permission(not_rule=term)
