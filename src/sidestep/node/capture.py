@@ -14,9 +14,6 @@ import enum
 import hashlib
 import subprocess
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from sidestep.node.namespaces import run_in_namespace
 
 PROXY_MARK = 0x539
@@ -153,6 +150,10 @@ def _nft(*arguments: str, given: str | None = None) -> str:
 
 def _route_replies(*, present: bool) -> None:
     """`fwmark 0x111/0xfff lookup 100` and `local default dev lo table 100`, for IPv4 and IPv6."""
+    # A third of a second, which a restarted agent that enrols nobody saves.
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
     with IPRoute() as netlink:
         loopback = netlink.link_lookup(ifname="lo")[0]
         netlink.link("set", index=loopback, state="up")
