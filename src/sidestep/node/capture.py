@@ -103,6 +103,11 @@ def transaction(mode: Mode | None) -> str:
     return fresh if mode is None else fresh + ruleset(mode)
 
 
+def prepare() -> None:
+    """Loads what the first capture would otherwise wait for."""
+    import pyroute2  # noqa: F401
+
+
 def apply_capture(network_namespace: str, mode: Mode) -> None:
     """Puts `mode` into force. Rules that are in force already are left untouched.
 
@@ -150,7 +155,7 @@ def _nft(*arguments: str, given: str | None = None) -> str:
 
 def _route_replies(*, present: bool) -> None:
     """`fwmark 0x111/0xfff lookup 100` and `local default dev lo table 100`, for IPv4 and IPv6."""
-    # A third of a second, which a restarted agent that enrols nobody saves.
+    # A third of a second, which the first pod's enrolment is spared by `prepare`, and a restarted agent's start too.
     from pyroute2 import IPRoute
     from pyroute2.netlink.exceptions import NetlinkError
 

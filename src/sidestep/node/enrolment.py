@@ -103,6 +103,7 @@ class Enrolment:
 
     async def run(self) -> None:
         """Watches pods that leave, and lets go of each when its last proxied connection has ended."""
+        await asyncio.to_thread(capture.prepare)
         while True:
             await asyncio.sleep(DRAIN_POLL_SECONDS)
             for pod in [pod for pod in self._configuration.pods.values() if pod.leaving]:
