@@ -33,3 +33,11 @@ def test_draining_redirects_nothing_and_keeps_translating() -> None:
 def test_modes_can_be_told_apart_in_the_kernel() -> None:
     comments = {ruleset(mode).splitlines()[1] for mode in Mode}
     assert len(comments) == len(Mode)
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_ports_of_redirected_connections_cannot_be_dialled(mode: Mode) -> None:
+    """Their original destination would be the port itself: the node proxy would dial itself without end."""
+    accepted, refused = ruleset(mode).partition("chain guard_input")[2].splitlines()[2:4]
+    assert accepted.strip() == "ct status and dnat != 0 accept"
+    assert refused.strip().endswith("== syn tcp dport { 15001, 15006 } reject with tcp reset")

@@ -6,6 +6,9 @@ redirected, so connections that were there before the pod joined go on as they a
 Marks are Istio ambient's: packets of the node proxy carry 0x539 and are never captured; a connection that the node
 proxy opened towards the application is remembered by conntrack mark 0x111, and the application's replies get that
 mark back, which routes them to the node proxy's transparent socket instead of out of the pod.
+
+15001 and 15006 are for redirected connections only. One that was dialled would be its own original destination: the
+node proxy would dial itself, without end.
 """
 
 from __future__ import annotations
@@ -55,6 +58,11 @@ _BASE = """
     chain zone_prerouting {
         type filter hook prerouting priority raw; policy accept;
         meta mark and 0xfff != 0x539 udp sport 53 ct zone set 1
+    }
+    chain guard_input {
+        type filter hook input priority filter; policy accept;
+        ct status and dnat != 0 accept
+        tcp flags and (fin | syn | rst | ack) == syn tcp dport { 15001, 15006 } reject with tcp reset
     }
 """
 
@@ -106,6 +114,19 @@ def transaction(mode: Mode | None) -> str:
 def prepare() -> None:
     """Loads what the first capture would otherwise wait for."""
     import pyroute2  # noqa: F401
+
+
+def apply_guard(network_namespace: str) -> None:
+    """Protects the node proxy's ports before they listen. A pod that has rules keeps them.
+
+    CaptureError when nft refuses, OSError when the namespace is gone. Blocks for some milliseconds.
+    """
+
+    def change() -> None:
+        if not _list_table():
+            _nft("-f", "-", given=transaction(Mode.DRAIN))
+
+    run_in_namespace(network_namespace, change)
 
 
 def apply_capture(network_namespace: str, mode: Mode) -> None:

@@ -77,6 +77,7 @@ class Enrolment:
                     "is the controller running, and has the pod its addresses in its status?"
                 )
             await self._certify(pod)
+            await asyncio.to_thread(capture.apply_guard, pod.network_namespace)
             self._configuration.put_pod(pod)
             self._save()
             self._captures_changed()
