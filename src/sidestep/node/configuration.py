@@ -82,10 +82,7 @@ class ProxyConfiguration:
         ours = any(address in touched for pod in self._pods.values() for address in pod.addresses)
         if policies or ours:
             self._publish_policies()
-        if node_proxy.outside_ranges(self._settings, touched):
-            self._mesh_addresses = node_proxy.outside_ranges(self._settings, self._view.addresses())
-            self._publish_listeners()
-        elif ours:
+        if self._mesh_addresses_changed(touched) or ours:
             self._publish_listeners()
 
     def endpoints_rest(self, resting: AbstractSet[str], changed: Iterable[str]) -> None:
@@ -158,6 +155,13 @@ class ProxyConfiguration:
                 touched |= self._view.addresses_of(workload)
         for address in self._asked_among(touched):
             self._refresh_destinations(address)
+
+    def _mesh_addresses_changed(self, touched: AbstractSet[str]) -> bool:
+        if not node_proxy.outside_ranges(self._settings, touched):
+            return False
+        before = self._mesh_addresses
+        self._mesh_addresses = node_proxy.outside_ranges(self._settings, self._view.addresses())
+        return self._mesh_addresses != before
 
     def _asked_among(self, touched: AbstractSet[str]) -> AbstractSet[str]:
         """The addresses that Envoy asked for and that are touched, by themselves or in a block."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from sidestep.mesh.allocation import RANGES
 from sidestep.mesh.model import Locality
 from sidestep.node.settings import NodeSettings
 
@@ -23,6 +24,7 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     root_certificate: Path
     token_file: Path
     mesh_cidr: tuple[str, ...] = ()
+    """Ranges of pods and services; those of allocated addresses belong to the mesh in any case."""
     outside: tuple[str, ...] = ()
     dns_address: str = ""
     """Address on which the node's cluster DNS is served, for pods outside the mesh as well; "" serves no DNS."""
@@ -48,7 +50,7 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
             trust_domain=self.trust_domain,
             cluster_id=self.cluster_id,
             locality=Locality(region=self.region, zone=self.zone),
-            mesh_ranges=self.mesh_cidr,
+            mesh_ranges=(*self.mesh_cidr, *RANGES),
             outside=outside,
             force_tunnel=self.force_hbone,
             access_log=str(self.state_dir / "access.log"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import msgspec
 
 from sidestep.mesh.model import Locality
@@ -26,3 +28,10 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Path of the access log, "" for none."""
     failure_log: str = ""
     """Path of the log of endpoints that could not be reached, "" for none."""
+
+    def is_mesh_address(self, address: str) -> bool:
+        """Whether `address` is in `mesh_ranges` and not one of a node."""
+        ip = ipaddress.ip_address(address)
+        return any(ip in ipaddress.ip_network(block) for block in self.mesh_ranges) and not any(
+            ip in ipaddress.ip_network(block, strict=False) for block in self.outside
+        )

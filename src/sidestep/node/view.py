@@ -19,7 +19,8 @@ class MeshView:
         self._workloads: dict[str, Workload] = {}
         self._services: dict[str, Service] = {}
         self._policies: dict[str, Policy] = {}
-        self._workload_at: dict[str, str] = {}
+        # By address: those that claim it, by uid, the latest last.
+        self._owners: dict[str, dict[str, Workload]] = {}
         self._service_at: dict[str, str] = {}
         self._endpoints: dict[str, dict[str, Workload]] = {}
         # ServiceEntries may own whole blocks; there are few of them.
@@ -46,7 +47,7 @@ class MeshView:
             touched = self._forget_workload(resource.uid)
             self._workloads[resource.uid] = resource
             for address in resource.addresses:
-                self._workload_at[address] = resource.uid
+                self._owners.setdefault(address, {})[resource.uid] = resource
             for key in resource.services:
                 self._endpoints.setdefault(key, {})[resource.uid] = resource
             return touched | self.addresses_of(resource)
@@ -72,14 +73,26 @@ class MeshView:
         self._policies.pop(key, None)
 
     def workload_at(self, address: str) -> Workload | None:
-        """The workload that owns `address`."""
-        uid = self._workload_at.get(address)
-        return None if uid is None else self._workloads[uid]
+        """The workload that owns `address`.
+
+        Of several that claim it one that runs on a node wins, whatever a WorkloadEntry or ServiceEntry says; of those
+        the latest.
+        """
+        owners = self._owners.get(address)
+        return None if owners is None else max(reversed(owners.values()), key=lambda owner: bool(owner.node))
+
+    def workload_named(self, namespace: str, name: str, address: str) -> Workload | None:
+        """The workload of that name among those that claim `address`."""
+        owners = self._owners.get(address, {}).values()
+        return next((owner for owner in owners if (owner.namespace, owner.name) == (namespace, name)), None)
 
     def service_at(self, address: str) -> Service | None:
-        """The service whose virtual address it is, or whose block it lies in (the smallest block wins)."""
+        """The service whose virtual address it is, or whose block it lies in (the smallest block wins).
+
+        A block says nothing about the addresses in it that workloads own.
+        """
         key = self._service_at.get(address)
-        if key is None and self._blocks:
+        if key is None and self._blocks and address not in self._owners:
             ip = ipaddress.ip_address(address)
             around = [block for block in self._blocks if ip in block]
             key = self._blocks[max(around, key=lambda block: block.prefixlen)] if around else None
@@ -87,17 +100,18 @@ class MeshView:
 
     def addresses(self) -> Iterable[str]:
         """All addresses that workloads and services have; blocks as CIDRs."""
-        return (*self._workload_at, *self._service_at, *map(str, self._blocks))
+        return (*self._owners, *self._service_at, *map(str, self._blocks))
 
     def workloads_of(self, service: Service) -> Iterable[Workload]:
         """The workloads that serve it, ready or not."""
         return self._endpoints.get(service.key, {}).values()
 
     def addresses_of(self, workload: Workload) -> frozenset[str]:
-        """The workload's own addresses, and the virtual ones of the services it serves."""
+        """The workload's own addresses, and the virtual ones of services that it, or another at its address, serves."""
+        serving = (workload, *(owner for each in workload.addresses for owner in self._owners.get(each, {}).values()))
         virtual = (
             _text(address)
-            for key in workload.services
+            for key in {key for each in serving for key in each.services}
             if key in self._services
             for address in self._services[key].addresses
         )
@@ -119,8 +133,10 @@ class MeshView:
             return frozenset()
         touched = self.addresses_of(workload)
         for address in workload.addresses:
-            if self._workload_at.get(address) == uid:
-                del self._workload_at[address]
+            owners = self._owners.get(address, {})
+            owners.pop(uid, None)
+            if not owners:
+                self._owners.pop(address, None)
         for key in workload.services:
             endpoints = self._endpoints[key]
             del endpoints[uid]

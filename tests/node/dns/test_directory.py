@@ -93,3 +93,17 @@ def test_history_does_not_matter(steps: list[tuple[bool, Service]]) -> None:
     for host in ("x.example", "y.example"):
         for namespace in ("a", "b", "c"):
             assert directory.service(host, namespace) == fresh.service(host, namespace)
+
+
+def test_a_pod_keeps_an_address_that_an_entry_names_as_well() -> None:
+    directory = Directory()
+    pod = Workload(uid=POD.uid, name="a", namespace="shop", node="node-1", addresses=("10.244.1.5",))
+    entry = Workload(uid="entry", name="entry", namespace="other", addresses=("10.244.1.5",))
+    directory.put(pod)
+    directory.put(entry)
+    assert directory.namespace_at("10.244.1.5") == "shop"
+    directory.remove(pod.uid)
+    assert directory.namespace_at("10.244.1.5") == "other"
+    directory.put(pod)
+    directory.remove(entry.uid)
+    assert directory.namespace_at("10.244.1.5") == "shop"

@@ -18,7 +18,8 @@ class Directory:
         self._workloads: dict[str, Workload] = {}
         self._by_host: dict[str, dict[str, Service]] = {}
         self._by_service: dict[str, dict[str, Workload]] = {}
-        self._owners: dict[str, str] = {}
+        # By address: those that name it, by uid, the latest last.
+        self._owners: dict[str, dict[str, Workload]] = {}
         self._generation = 0
 
     @property
@@ -64,7 +65,9 @@ class Directory:
 
     def namespace_at(self, address: str) -> str:
         """The namespace of the pod that owns `address`; "" when unknown, or when it is a node's own address."""
-        workload = self._workloads.get(self._owners.get(address, ""))
+        owners = self._owners.get(address, {}).values()
+        # A WorkloadEntry or ServiceEntry may name the address of a pod; the pod is the one that asks.
+        workload = max(reversed(owners), key=lambda owner: bool(owner.node), default=None)
         return "" if workload is None or workload.host_network else workload.namespace
 
     def _learn_workload(self, workload: Workload) -> None:
@@ -72,7 +75,7 @@ class Directory:
         for key in workload.services:
             self._by_service.setdefault(key, {})[workload.uid] = workload
         for address in workload.addresses:
-            self._owners[address] = workload.uid
+            self._owners.setdefault(address, {})[workload.uid] = workload
         self._generation += self._is_answered_by(workload)
 
     def _forget_workload(self, uid: str) -> None:
@@ -84,7 +87,8 @@ class Directory:
             if not self._by_service[key]:
                 del self._by_service[key]
         for address in workload.addresses:
-            if self._owners.get(address) == uid:
+            del self._owners[address][uid]
+            if not self._owners[address]:
                 del self._owners[address]
         self._generation += self._is_answered_by(workload)
 

@@ -64,24 +64,35 @@ def find(view: MeshView, settings: NodeSettings, address: str, port: int) -> Des
     if ip.is_loopback or ip.is_unspecified or ip.is_multicast:
         return Refused(reason=f"{address} is not an address of another host")
     service = view.service_at(address)
-    if service is not None:
-        return _service(view, settings, service, address, port)
     workload = view.workload_at(address)
+    if service is not None and not (workload is not None and _in_mesh(workload) and _passes_through(service)):
+        return _service(view, settings, service, address, port)
     if workload is not None:
-        if workload.tunnel_protocol is TunnelProtocol.HBONE and port in names.PROXY_PORTS:
+        if _in_mesh(workload) and port in names.PROXY_PORTS:
             return Refused(reason=f"port {port} of a mesh pod belongs to its node proxy")
         endpoint = RankedEndpoint(workload=workload, target_port=port, priority=0, weight=1)
         return Destination(address=address, port=port, endpoints=(endpoint,))
     return Unknown(address=address)
 
 
+def _in_mesh(workload: Workload) -> bool:
+    return workload.tunnel_protocol is TunnelProtocol.HBONE
+
+
+def _passes_through(service: Service) -> bool:
+    return service.load_balancing.mode is BalancingMode.PASSTHROUGH
+
+
 def _service(
     view: MeshView, settings: NodeSettings, service: Service, address: str, number: int
-) -> Destination | Refused:
+) -> Destination | Refused | Unknown:
     port = next((port for port in service.ports if port.service_port == number), None)
     if port is None:
         return Refused(reason=f"{service.hostname} has no port {number}")
-    if service.load_balancing.mode is BalancingMode.PASSTHROUGH:
+    if _passes_through(service):
+        if settings.is_mesh_address(address):
+            # A pod that the mesh has not described: no ServiceEntry's block makes its traffic plain text.
+            return Unknown(address=address)
         return Destination(address=address, port=number, service=service, passthrough=True)
     return Destination(
         address=address,
@@ -98,7 +109,19 @@ def _endpoints(view: MeshView, settings: NodeSettings, service: Service, port: P
         network=settings.network,
         cluster_id=settings.cluster_id,
     )
-    return ranked_endpoints(service, port, view.workloads_of(service), here)
+    ranked = ranked_endpoints(service, port, view.workloads_of(service), here)
+    return tuple(_as_owner(view, endpoint) for endpoint in ranked)
+
+
+def _as_owner(view: MeshView, endpoint: RankedEndpoint) -> RankedEndpoint:
+    """An endpoint that a ServiceEntry or EndpointSlice names by the address of a mesh pod is that pod."""
+    workload = endpoint.workload
+    if _in_mesh(workload) or workload.node or not workload.addresses:
+        return endpoint
+    owner = view.workload_at(workload.addresses[0])
+    if owner is None or not _in_mesh(owner):
+        return endpoint
+    return msgspec.structs.replace(endpoint, workload=owner)
 
 
 # --- clusters ----------------------------------------------------------------------------------------------------
@@ -174,7 +197,8 @@ def _endpoint(
 ) -> pb.LbEndpoint | None:
     workload = ranked.workload
     address = _same_family(workload.addresses, destination.address)
-    if address is None and workload.addresses:
+    if address is None and (workload.addresses or _in_mesh(workload)):
+        # A tunnel goes to an address: what only has a name is not dialled in plain text instead.
         return None
     result = pb.LbEndpoint(load_balancing_weight=pb.UInt32Value(value=max(1, ranked.weight)))
     described = result.metadata.filter_metadata[names.ENDPOINT_METADATA]
@@ -183,7 +207,7 @@ def _endpoint(
         _dial(result, workload.hostname, ranked.target_port)
         return result
     target = names.join_address(address, ranked.target_port)
-    if workload.tunnel_protocol is not TunnelProtocol.HBONE:
+    if not _in_mesh(workload):
         _dial(result, address, ranked.target_port)
         return result
     described.update({"destination": target, "identity": workload.identity})

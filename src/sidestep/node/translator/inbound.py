@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from sidestep.envoy.config import (
@@ -52,6 +53,9 @@ def tunnel_listener(settings: NodeSettings, pod: Pod) -> pb.Listener:
         local_reply_config=_refusals(),
         stream_idle_timeout=duration(0),
         generate_request_id=pb.BoolValue(value=False),
+        # Else the application would see the address that a client writes into x-forwarded-for.
+        use_remote_address=pb.BoolValue(value=True),
+        skip_xff_append=True,
     )
     # Connections without streams only; clients of ours close theirs sooner.
     manager.common_http_protocol_options.idle_timeout.CopyFrom(duration(IDLE_SECONDS))
@@ -123,17 +127,24 @@ def _routes(pod: Pod) -> pb.RouteConfiguration:
         name="application",
         virtual_hosts=[
             pb.VirtualHost(
-                name="own-addresses",
-                domains=[names.join_address(address, 0)[:-1] + "*" for address in pod.addresses],
-                routes=[*(_refuse_port(port) for port in names.PROXY_PORTS), _connect(), _bad_request()],
-            ),
-            pb.VirtualHost(name="other-addresses", domains=["*"], routes=[_bad_request()]),
+                name="application",
+                domains=["*"],
+                routes=[
+                    *(_refuse_port(port) for port in names.PROXY_PORTS),
+                    _connect(pod),
+                    _bad_request(pb.RouteMatch(connect_matcher={})),
+                    _bad_request(pb.RouteMatch(prefix="/")),
+                ],
+            )
         ],
     )
 
 
-def _connect() -> pb.Route:
+def _connect(pod: Pod) -> pb.Route:
+    """To an authority in the one spelling that policies compare with: Envoy would dial `:+080` as well as `:80`."""
     route = pb.Route(match=pb.RouteMatch(connect_matcher={}))
+    own = "|".join(re.escape(names.join_address(address, 0).removesuffix(":0")) for address in pod.addresses)
+    route.match.headers.add(name=":authority").string_match.safe_regex.regex = f"({own}):[1-9][0-9]{{0,4}}"
     route.route.cluster = names.APPLICATION_CLUSTER
     route.route.timeout.CopyFrom(duration(0))
     route.route.idle_timeout.CopyFrom(duration(0))
@@ -143,13 +154,12 @@ def _connect() -> pb.Route:
 
 def _refuse_port(port: int) -> pb.Route:
     route = _bad_request(pb.RouteMatch(connect_matcher={}))
-    header = route.match.headers.add(name=":authority")
-    header.string_match.suffix = f":{port}"
+    route.match.headers.add(name=":authority").string_match.suffix = f":{port}"
     return route
 
 
-def _bad_request(match: pb.RouteMatch | None = None) -> pb.Route:
-    route = pb.Route(match=match or pb.RouteMatch(prefix="/"))
+def _bad_request(match: pb.RouteMatch) -> pb.Route:
+    route = pb.Route(match=match)
     route.direct_response.status = 400
     return route
 

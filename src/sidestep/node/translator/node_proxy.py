@@ -53,8 +53,7 @@ def policies(settings: NodeSettings, view: MeshView, pod: Pod) -> Iterator[pb.Ty
 
 def workload_of(view: MeshView, pod: Pod) -> Workload | None:
     """The pod as the mesh describes it."""
-    found = view.workload_at(pod.addresses[0]) if pod.addresses else None
-    return found if found is not None and (found.namespace, found.name) == (pod.namespace, pod.name) else None
+    return view.workload_named(pod.namespace, pod.name, pod.addresses[0]) if pod.addresses else None
 
 
 def outside_ranges(settings: NodeSettings, addresses: Iterable[str]) -> Sequence[str]:

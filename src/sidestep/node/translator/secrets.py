@@ -18,12 +18,12 @@ def certificate_secret(name: str, chain_pem: bytes, private_key_pem: bytes) -> p
 
 
 def trust_bundle_secret(roots_pem: bytes, trust_domain: str) -> pb.Secret:
-    """Peers must chain to one of the roots and belong to the trust domain.
+    """Peers must chain to one of the roots and be workloads of the trust domain; nodes and the controller are none.
 
     Which identity exactly a server must have is told for each connection, see `sidestep.node.translator.tunnel`.
     """
     matcher = pb.SubjectAltNameMatcher(
-        san_type=pb.SubjectAltNameMatcher.URI, matcher=pb.StringMatcher(prefix=f"spiffe://{trust_domain}/")
+        san_type=pb.SubjectAltNameMatcher.URI, matcher=pb.StringMatcher(prefix=f"spiffe://{trust_domain}/ns/")
     )
     return pb.Secret(
         name=names.TRUST_BUNDLE,

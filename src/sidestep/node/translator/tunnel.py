@@ -107,10 +107,12 @@ def _tls() -> pb.UpstreamTlsContext:
         certificate_mapper=typed("source", pb.FilterStateCertificateMapper(default_value="none")),
     )
     return pb.UpstreamTlsContext(
+        # A session that is taken up again keeps the certificate it began with: another source's, perhaps.
+        max_session_keys=pb.UInt32Value(value=0),
         common_tls_context=pb.CommonTlsContext(
             tls_params=tls_parameters(),
             alpn_protocols=["h2"],
             validation_context_sds_secret_config=trust_bundle(),
             custom_tls_certificate_selector=typed("on-demand", selector),
-        )
+        ),
     )
