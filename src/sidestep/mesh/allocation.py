@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 
 _IPV4 = ipaddress.IPv4Network("240.240.0.0/16")
 _IPV6 = ipaddress.IPv6Network("2001:2::/48")
+RANGES = (str(_IPV4), str(_IPV6))
+"""Where allocated addresses are from."""
 _PLACES = _IPV4.num_addresses - 2
 """The first and the last address of the IPv4 range are not used."""
 

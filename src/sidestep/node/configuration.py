@@ -37,6 +37,7 @@ class ProxyConfiguration:
         self._view = view
         self._cache = cache
         self._pods: dict[str, Pod] = {}
+        self._mesh_known = False
         self._local: dict[str, str] = {}
         # By destination address: the clusters that Envoy asked for.
         self._asked: dict[str, set[str]] = {}
@@ -54,12 +55,32 @@ class ProxyConfiguration:
         """Whether a pod of this node has that identity."""
         return any(pod.identity(self._settings.trust_domain) == identity for pod in self._pods.values())
 
+    @property
+    def mesh_known(self) -> bool:
+        """Whether the mesh was described as a whole, now or in an earlier life of the agent."""
+        return self._mesh_known
+
+    def mesh_is_known(self) -> None:
+        """Listeners and policies may go out, those of the present pods at once.
+
+        Before that the policies that nobody has told us would look like none at all, and addresses of the mesh like
+        those of strangers: an Envoy that outlived its agent keeps what it has, a new one serves nothing yet.
+        """
+        if self._mesh_known:
+            return
+        self._mesh_known = True
+        self._mesh_addresses = node_proxy.outside_ranges(self._settings, self._view.addresses())
+        self._publish_policies()
+        self._publish_listeners()
+        for type_url in (pb.EXTENSION_CONFIG, pb.LISTENER):
+            self._cache.mark_complete(type_url)
+
     def publish_base(self) -> None:
-        """Base clusters and the present pods' listeners; from now on Envoy is told what does not exist, too."""
+        """Base clusters; from now on Envoy is told which clusters do not exist, too."""
         self._cache.update(
             pb.CLUSTER, [Resource.of(each.name, each) for each in node_proxy.static_clusters(self._settings)]
         )
-        self._publish_listeners()
+        self._cache.mark_complete(pb.CLUSTER)
 
     # --- what changes --------------------------------------------------------------------------------------------
 
@@ -170,10 +191,14 @@ class ProxyConfiguration:
         return (touched & self._asked.keys()) | inside
 
     def _publish_listeners(self) -> None:
+        if not self._mesh_known:
+            return
         made = node_proxy.listeners(self._settings, self._view, self._pods.values(), self._mesh_addresses)
         self._cache.replace(pb.LISTENER, [Resource.of(each.name, each) for each in made])
 
     def _publish_policies(self) -> None:
+        if not self._mesh_known:
+            return
         made = (
             resource for pod in self._pods.values() for resource in node_proxy.policies(self._settings, self._view, pod)
         )
