@@ -83,7 +83,8 @@ class MeshFeed:
         self._heard.add(type_url)
         if self._heard.issuperset(_TYPES):
             self.synchronised.set()
-        self._unsaved.set()
+            # Not before: a mesh without its policies must not be what a restarted agent knows.
+            self._unsaved.set()
 
     async def run(self) -> None:
         """Saves what was heard, soon after it changed."""

@@ -136,11 +136,20 @@ class Agent:
 
     async def _known(self, pod: Pod) -> bool:
         deadline = time.monotonic() + KNOWN_SECONDS
-        while workload_of(self.view, pod) is None:
+        while not self._described(pod):
             if time.monotonic() > deadline:
                 return False
             await asyncio.sleep(0.02)
         return True
+
+    def _described(self, pod: Pod) -> bool:
+        """Whether the mesh has told of the pod, and of all policies that cover it."""
+        workload = workload_of(self.view, pod)
+        return (
+            workload is not None
+            and self.configuration.mesh_known
+            and all(key in self.view.policies for key in workload.authorization_policies)
+        )
 
     # --- running -------------------------------------------------------------------------------------------------
 
@@ -151,8 +160,7 @@ class Agent:
         self.enrolment.resume()
         self.configuration.publish_base()
         self._captures_changed()
-        for type_url in (pb.CLUSTER, pb.LISTENER, pb.EXTENSION_CONFIG, agent.POD_CAPTURE):
-            self.cache.mark_complete(type_url)
+        self.cache.mark_complete(agent.POD_CAPTURE)
         if remembered:
             self._mesh_complete()
         server = await self._serve_xds()
@@ -232,6 +240,7 @@ class Agent:
 
     def _mesh_complete(self) -> None:
         """From now on what the mesh does not name does not exist."""
+        self.configuration.mesh_is_known()
         for type_url in (istio.ADDRESS, istio.AUTHORIZATION, pb.CLUSTER_LOAD_ASSIGNMENT):
             self.cache.mark_complete(type_url)
 
