@@ -1,10 +1,11 @@
 """The view answers by address, service and namespace, whatever order things come and go in."""
 
 import hypothesis.strategies as st
+import msgspec
 from hypothesis import given
 from tests.mesh.strategies import services, workloads
 
-from sidestep.mesh.model import Action, NetworkAddress, Policy, PolicyScope, Service, Workload
+from sidestep.mesh.model import Action, NetworkAddress, Policy, PolicyScope, Service, TunnelProtocol, Workload
 from sidestep.node.view import MeshView
 
 WEB = Service(name="web", namespace="shop", hostname="web.shop", addresses=(NetworkAddress(address="10.96.0.1"),))
@@ -49,6 +50,15 @@ def test_the_smallest_block_wins() -> None:
     wide = view.service_at("10.1.2.3")
     assert wide is not None
     assert wide.name == "wide"
+
+
+def test_only_addresses_that_the_mesh_has_a_say_in_are_named() -> None:
+    view = MeshView()
+    view.put(WEB)
+    view.put(POD)
+    assert list(view.addresses()) == ["10.96.0.1"]
+    view.put(msgspec.structs.replace(POD, tunnel_protocol=TunnelProtocol.HBONE))
+    assert sorted(view.addresses()) == ["10.244.0.1", "10.96.0.1", "fd00::1"]
 
 
 def test_policies_for_a_workload() -> None:

@@ -160,7 +160,7 @@ class ProxyConfiguration:
         limit = time.monotonic() - UNKNOWN_SECONDS
         for cluster in [name for name, since in self._unknown_since.items() if since < limit]:
             _log.warning("destination.unknown", destination=cluster.removeprefix(names.DESTINATION_PREFIX))
-            self._refuse_destination(cluster)
+            self._refuse_destination(cluster, "no workload or service of the mesh has this address")
 
     # --- publishing ----------------------------------------------------------------------------------------------
 
@@ -222,21 +222,21 @@ class ProxyConfiguration:
                 return True
             case Refused():
                 _log.info("destination.refused", destination=cluster, reason=found.reason)
-                self._refuse_destination(cluster)
+                self._refuse_destination(cluster, found.reason)
                 return True
             case Unknown():
                 if self._cache.get(pb.CLUSTER, cluster) is not None:
                     # It was known and is gone: new connections fail, until the mesh says more.
-                    self._refuse_destination(cluster)
+                    self._refuse_destination(cluster, "the workload or service of this address is gone")
                     return True
                 self._unknown_since.setdefault(cluster, time.monotonic())
                 return False
 
-    def _refuse_destination(self, cluster: str) -> None:
+    def _refuse_destination(self, cluster: str, reason: str) -> None:
         """A cluster without endpoints, at which connections fail at once.
 
         Saying instead that there is no cluster would last: Envoy asks for a name only once.
         """
         self._unknown_since.pop(cluster, None)
-        refused = destinations.refused_cluster(cluster)
+        refused = destinations.refused_cluster(cluster, reason)
         self._cache.update(pb.CLUSTER, [Resource.of(cluster, refused, named_only=True)])

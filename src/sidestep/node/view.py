@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
-from sidestep.mesh.model import NetworkAddress, Policy, PolicyScope, Service, Workload
+from sidestep.mesh.model import NetworkAddress, Policy, PolicyScope, Service, TunnelProtocol, Workload
 
 
 class MeshView:
@@ -99,8 +99,18 @@ class MeshView:
         return None if key is None else self._services[key]
 
     def addresses(self) -> Iterable[str]:
-        """All addresses that workloads and services have; blocks as CIDRs."""
-        return (*self._owners, *self._service_at, *map(str, self._blocks))
+        """The addresses that the mesh has something to say about; blocks as CIDRs.
+
+        Those of services, and of workloads that take tunnels. Who dials another workload by its own address needs
+        no mesh: endpoints of ServiceEntries come and go, and no listener has to name them.
+        """
+        tunnelled = (
+            address
+            for workload in self._workloads.values()
+            if workload.tunnel_protocol is TunnelProtocol.HBONE
+            for address in workload.addresses
+        )
+        return (*dict.fromkeys(tunnelled), *self._service_at, *map(str, self._blocks))
 
     def workloads_of(self, service: Service) -> Iterable[Workload]:
         """The workloads that serve it, ready or not."""

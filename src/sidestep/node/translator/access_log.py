@@ -62,6 +62,8 @@ def outbound_plain(settings: NodeSettings) -> pb.AccessLog:
             "dst.addr": "%UPSTREAM_HOST%",
             "dst.target": "%DOWNSTREAM_LOCAL_ADDRESS%",
             **_endpoint("UPSTREAM_METADATA"),
+            "dst.service": f"%CLUSTER_METADATA({names.ENDPOINT_METADATA}:service)%",
+            "refused": f"%CLUSTER_METADATA({names.ENDPOINT_METADATA}:refused)%",
             **_OUTCOME,
         },
     )

@@ -127,14 +127,16 @@ def _as_owner(view: MeshView, endpoint: RankedEndpoint) -> RankedEndpoint:
 # --- clusters ----------------------------------------------------------------------------------------------------
 
 
-def refused_cluster(name: str) -> pb.Cluster:
-    """A cluster at which every connection fails at once, because it has no endpoints."""
-    return pb.Cluster(
+def refused_cluster(name: str, reason: str) -> pb.Cluster:
+    """A cluster at which every connection fails at once, because it has no endpoints; `reason` is for access logs."""
+    cluster = pb.Cluster(
         name=name,
         alt_stat_name="refused",
         type=pb.Cluster.STATIC,
         load_assignment=pb.ClusterLoadAssignment(cluster_name=name),
     )
+    cluster.metadata.filter_metadata[names.ENDPOINT_METADATA].update({"refused": reason})
+    return cluster
 
 
 def destination_cluster(settings: NodeSettings, destination: Destination) -> pb.Cluster:
@@ -144,7 +146,16 @@ def destination_cluster(settings: NodeSettings, destination: Destination) -> pb.
     one of them is known by a DNS name only, are resolved by Envoy.
     """
     if destination.passthrough:
-        return original_destination_cluster(settings, destination.cluster)
+        cluster = original_destination_cluster(settings, destination.cluster)
+    else:
+        cluster = _balancing_cluster(settings, destination)
+    if destination.service is not None:
+        # Connections that find no endpoint are logged with their service, too.
+        cluster.metadata.filter_metadata[names.ENDPOINT_METADATA].update({"service": destination.service.hostname})
+    return cluster
+
+
+def _balancing_cluster(settings: NodeSettings, destination: Destination) -> pb.Cluster:
     cluster = pb.Cluster(
         name=destination.cluster,
         alt_stat_name=destination.service.key if destination.service else "workload",

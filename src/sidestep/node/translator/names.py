@@ -27,7 +27,7 @@ TRACE_PARENT_KEY = "sidestep.traceparent"
 TARGET_KEY = "sidestep.target"
 SOURCE_ADDRESS_KEY = "sidestep.source.address"
 
-# Endpoint metadata.
+# Metadata of endpoints and of clusters.
 ENDPOINT_METADATA = "sidestep"
 ORIGINAL_DST_METADATA = "envoy.filters.listener.original_dst"
 
