@@ -37,6 +37,7 @@ def controller(
 
     from sidestep.controller.options import ControllerOptions
     from sidestep.controller.runner import AddressInUseError, run_controller
+    from sidestep.identity.core_dumps import forbid_core_dumps
     from sidestep.identity.duration import parse_duration
     from sidestep.identity.errors import IdentityError
     from sidestep.identity.spiffe import InvalidSpiffeIdError, SpiffeId
@@ -69,6 +70,7 @@ def controller(
         ),
     )
     log_to_standard_error()
+    forbid_core_dumps()
     try:
         run_controller(options)
     except IdentityError as error:

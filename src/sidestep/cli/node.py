@@ -36,6 +36,7 @@ def node(
     """Run the agent of one node: it enrols pods, holds their keys, and runs the node's Envoy."""
     import asyncio
 
+    from sidestep.identity.core_dumps import forbid_core_dumps
     from sidestep.identity.duration import parse_duration
     from sidestep.node.options import NodeOptions
     from sidestep.node.runner import run_node
@@ -45,6 +46,7 @@ def node(
     except ValueError as error:
         raise UsageError(f"--certificate-lifetime: {error}") from error
     log_to_standard_error()
+    forbid_core_dumps()
     options = NodeOptions(
         name=name,
         state_dir=state_dir,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Sequence
 from pathlib import Path
 
 CAPABILITIES = ("net_admin", "net_raw", "sys_admin")
@@ -14,8 +15,10 @@ _NR_OPEN = Path("/proc/sys/fs/nr_open")
 _STATUS = Path("/proc/self/status")
 
 
-def confined_prefix(*, root: bool | None = None, files: int | None = None) -> tuple[str, ...]:
-    """A prefix for `EnvoyOptions.command_prefix`: no core dumps, many files, and, for root, three capabilities.
+def confined_prefix(
+    *, root: bool | None = None, files: int | None = None, capabilities: Sequence[str] = CAPABILITIES
+) -> tuple[str, ...]:
+    """A prefix for `EnvoyOptions.command_prefix`: no core dumps, many files, and, for root, few capabilities.
 
     Everything is set by exec: the process that runs the prefix becomes Envoy. `files` is the limit of open
     files, by default the highest that we may set.
@@ -25,7 +28,7 @@ def confined_prefix(*, root: bool | None = None, files: int | None = None) -> tu
     if not (os.geteuid() == 0 if root is None else root):
         return limits
     # prlimit comes first: raising a limit takes a capability that setpriv then drops
-    kept = ",".join(("-all", *(f"+{name}" for name in CAPABILITIES)))
+    kept = ",".join(("-all", *(f"+{name}" for name in capabilities)))
     return (*limits, "setpriv", f"--bounding-set={kept}", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs")
 
 

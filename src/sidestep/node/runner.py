@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 import grpc.aio
 import structlog
 
+from sidestep.envoy.capabilities import confined_prefix
 from sidestep.envoy.errors import EnvoyError
 from sidestep.envoy.supervisor import Supervisor
 from sidestep.identity.certificate import WorkloadCertificate
@@ -46,6 +47,8 @@ from sidestep.xds.client import WILDCARD, DeltaClient
 from sidestep.xds.server import DeltaServer
 
 KNOWN_SECONDS = 10.0
+# It reads what any pod sends: no more than port 53, marks, and setns into pods.
+DNS_CAPABILITIES = ("net_admin", "net_bind_service", "sys_admin")
 XDS_ORDER = (pb.CLUSTER, pb.CLUSTER_LOAD_ASSIGNMENT, pb.SECRET, pb.EXTENSION_CONFIG, pb.LISTENER)
 
 _log = structlog.get_logger()
@@ -253,6 +256,7 @@ class Agent:
 
 def _dns_command(options: NodeOptions) -> list[str]:
     return [
+        *confined_prefix(capabilities=DNS_CAPABILITIES),
         sys.executable,
         "-m",
         "sidestep",
