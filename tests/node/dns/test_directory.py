@@ -107,3 +107,15 @@ def test_a_pod_keeps_an_address_that_an_entry_names_as_well() -> None:
     directory.put(pod)
     directory.remove(entry.uid)
     assert directory.namespace_at("10.244.1.5") == "shop"
+
+
+def test_what_is_above_a_host_is_known_for_as_long_as_there_is_a_host() -> None:
+    directory = Directory()
+    other = Service(name="Server", namespace="other", hostname=HOST.upper())
+    directory.put(SERVICE)
+    directory.put(other)
+    assert [directory.has_below(name) for name in ("shop.svc.cluster.local", "local", HOST)] == [True, True, False]
+    directory.remove(SERVICE.key)
+    assert directory.has_below("shop.svc.cluster.local")
+    directory.remove(other.key)
+    assert not directory.has_below("local")

@@ -239,6 +239,12 @@ def test_levels_above_services_exist(name: str) -> None:
     assert resolve(directory(SERVER), name, V4, Client(is_final=True)) == Answer(owner=name)
 
 
+def test_a_level_without_services_does_not_exist() -> None:
+    """Some clients end their search at a name that exists without addresses."""
+    known, name = directory(SERVER), "bank.svc.cluster.local"
+    assert resolve(known, name, V4, Client(is_final=True)) == Answer(owner=name, exists=False)
+
+
 def test_another_domain() -> None:
     known = directory(service("server.shop.svc.corp.example", "10.96.0.10"))
     answer = resolve(known, "server", V4, SHOP, "corp.example")

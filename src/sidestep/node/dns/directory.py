@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from sidestep.mesh.model import Service, Workload
+from sidestep.node.dns.names import enclosing
 
 
 class Directory:
@@ -20,6 +22,8 @@ class Directory:
         self._by_service: dict[str, dict[str, Workload]] = {}
         # By address: those that name it, by uid, the latest last.
         self._owners: dict[str, dict[str, Workload]] = {}
+        # How many hosts are below a name.
+        self._below: Counter[str] = Counter()
         self._generation = 0
 
     @property
@@ -37,6 +41,7 @@ class Directory:
             self._forget_service(resource.key)
             self._services[resource.key] = resource
             self._by_host.setdefault(resource.hostname.lower(), {})[resource.namespace] = resource
+            self._below.update(enclosing(resource.hostname.lower()))
             self._generation += 1
 
     def remove(self, name: str) -> None:
@@ -58,6 +63,10 @@ class Directory:
             return own
         public = [service for service in found.values() if not service.private]
         return min(public, key=lambda service: (not service.canonical, service.namespace), default=None)
+
+    def has_below(self, name: str) -> bool:
+        """Whether any host is below `name`, which is in lower case."""
+        return name in self._below
 
     def workloads(self, service: Service) -> Iterable[Workload]:
         """The workloads that serve it, ready or not."""
@@ -98,6 +107,10 @@ class Directory:
             return
         host = service.hostname.lower()
         del self._by_host[host][service.namespace]
+        for above in enclosing(host):
+            self._below[above] -= 1
+            if not self._below[above]:
+                del self._below[above]
         if not self._by_host[host]:
             del self._by_host[host]
         self._generation += 1

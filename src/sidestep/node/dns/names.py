@@ -30,17 +30,15 @@ def expansions(name: str, search: tuple[str, ...]) -> Iterator[str]:
 
 def wildcards(name: str) -> Iterator[str]:
     """The wildcard hosts that cover `name`, the closest first: `*.b.c`, `*.c` for `a.b.c`."""
+    return (f"*.{above}" for above in enclosing(name))
+
+
+def enclosing(name: str) -> Iterator[str]:
+    """The names above `name`: `b.c` and `c` for `a.b.c`. They exist because it does (RFC 8020)."""
     rest = name
     while "." in rest:
         rest = rest.partition(".")[2]
-        yield f"*.{rest}"
-
-
-def is_enclosing(name: str, domain: str) -> bool:
-    """Whether `name` is the cluster's domain or a level above its services, which exists without having addresses."""
-    return name in {domain, f"svc.{domain}"} or (
-        name.endswith(f".svc.{domain}") and "." not in name.removesuffix(f".svc.{domain}")
-    )
+        yield rest
 
 
 def is_inside(name: str, domain: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from sidestep.mesh.model import BalancingMode, IpFamilies, Service, Workload
 from sidestep.node.dns.directory import Directory
-from sidestep.node.dns.names import expansions, is_enclosing, is_inside, meanings, search_list, wildcards
+from sidestep.node.dns.names import expansions, is_inside, meanings, search_list, wildcards
 
 
 class Family(enum.IntEnum):
@@ -50,7 +50,8 @@ def resolve(
                 owner = meaning if host.startswith("*.") else host
                 return Answer(owner=owner, addresses=tuple(a for a in addresses if _family(a) in families))
     if client.is_final and is_inside(name, domain):
-        return Answer(owner=name, exists=is_enclosing(name, domain))
+        # A name that exists without having addresses, e.g. of a namespace with services, ends some clients' search.
+        return Answer(owner=name, exists=name in {domain, f"svc.{domain}"} or directory.has_below(name))
     return None
 
 
