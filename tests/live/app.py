@@ -2,7 +2,7 @@
 
 Lines on 9000: `echo` repeats what it gets until the end; `count` counts bytes until the client half-closes, then
 answers with their number and 1 MB; `stream SECONDS` sends a numbered line every 10 ms; `download BYTES` sends that
-many bytes, slowly; `idle` waits for a byte and answers it.
+many bytes, slowly; `drop` answers and closes while the client is still sending; `idle` waits for a byte and answers it.
 """
 
 import http.server
@@ -57,6 +57,10 @@ class Lines(socketserver.StreamRequestHandler):
             self.wfile.write(b"d" * chunk)
             left -= chunk
             time.sleep(0.002)
+
+    def do_drop(self) -> None:
+        self.wfile.write(b"p" * 200_000)
+        self.connection.recv(500_000)
 
     def do_idle(self) -> None:
         self.wfile.write(self.rfile.read(1))

@@ -9,8 +9,11 @@ from sidestep.envoy.options import EnvoyOptions
 from sidestep.node.options import NodeOptions
 
 _RUNTIME = {
-    # An internal connection that is closed after its last byte must not look like a reset: the bytes would be lost.
-    "envoy.reloadable_features.enable_send_rst_on_user_space_socket": False,
+    # The end of a tunnel looks like a reset to the listener before it. Passed on as a reset, it would throw away the
+    # bytes that are still on their way to the application. The price: applications see resets as ends, everywhere.
+    "envoy.reloadable_features.propagate_upstream_rst_through_tunneled_tcp_proxy": False,
+    # With it the far end of a tunnel resets a stream whose application closed first, and bytes are lost again.
+    "envoy.reloadable_features.allow_multiplexed_upstream_half_close": False,
 }
 
 
