@@ -24,6 +24,8 @@ def command(options: EnvoyOptions, *, bootstrap: Path, socket_path: Path, base_i
         "--parent-shutdown-time-s": _NEVER,
         "--concurrency": options.concurrency,
         "--log-level": options.log_level,
+        # access logs are read while they are written, by people and by outlier detection
+        "--file-flush-interval-msec": 250,
     }
     words = [str(word) for flag in flags.items() for word in flag]
     return (*options.command_prefix, str(options.binary), *words, "--skip-hot-restart-parent-stats")
