@@ -355,3 +355,16 @@ async def test_types_are_apart(place: Place, cache: Cache) -> None:
     async with running(client):
         await until(lambda: len(numbers.updates) == 2)
     assert {update[0] for update in numbers.updates} == {STRUCT, OTHER}
+
+
+async def test_says_when_all_was_heard(place: Place, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidestep.xds.stream.CHUNK_BYTES", 100)
+    cache.update(STRUCT, [number(f"n{value:03}", value) for value in range(20)])
+    await place.start(DeltaServer(cache))
+    numbers = Numbers()
+    heard: list[tuple[str, int]] = []
+    client = client_of(place, numbers, on_whole=lambda type_url: heard.append((type_url, len(numbers.kept))))
+    async with running(client):
+        await until(lambda: heard)
+    assert len(numbers.updates) > 3
+    assert heard == [(STRUCT, 20)]

@@ -80,10 +80,18 @@ class MeshFeed:
         del first
         self._take(type_url, added, removed)
         self._cache.update(type_url, added, removed)
+        if self.synchronised.is_set():
+            self._unsaved.set()
+
+    def on_whole(self, type_url: str) -> None:
+        """All of that type has been heard.
+
+        Nothing is saved before that is so of both: a mesh without its policies must not be what a restarted agent
+        knows.
+        """
         self._heard.add(type_url)
-        if self._heard.issuperset(_TYPES):
+        if self._heard.issuperset(_TYPES) and not self.synchronised.is_set():
             self.synchronised.set()
-            # Not before: a mesh without its policies must not be what a restarted agent knows.
             self._unsaved.set()
 
     async def run(self) -> None:

@@ -234,6 +234,7 @@ class Agent:
                 type_url: {each.name: each.version for each in self.cache.snapshot(type_url)}
                 for type_url in (istio.ADDRESS, istio.AUTHORIZATION)
             },
+            on_whole=self.feed.on_whole,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(credentials.run())

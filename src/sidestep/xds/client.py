@@ -15,6 +15,7 @@ from sidestep.xds.delivery import Handler, InvalidResource, deliver
 from sidestep.xds.delta import WILDCARD
 from sidestep.xds.following import Following
 from sidestep.xds.server import METHOD
+from sidestep.xds.stream import PARTIAL
 
 __all__ = ["WILDCARD", "DeltaClient", "Handler", "InvalidResource"]
 
@@ -41,10 +42,12 @@ class DeltaClient:
         on_connected: Callable[[bool], None] = lambda _: None,
         on_response: Callable[[str, int], None] = lambda _type_url, _bytes: None,
         on_nack: Callable[[str, str], None] = lambda _type_url, _message: None,
+        on_whole: Callable[[str], None] = lambda _type_url: None,
     ) -> None:
         """`subscriptions`: by type URL, names or `WILDCARD`. `known`: by type URL, versions by name already held.
 
-        `open_channel` is called for each attempt, so that it can use a renewed certificate.
+        `open_channel` is called for each attempt, so that it can use a renewed certificate. `on_whole` is called when
+        all that the server had to say of a type has been handled, which may take several responses.
         """
         self._open_channel = open_channel
         self._node = node
@@ -56,6 +59,7 @@ class DeltaClient:
         self._on_connected = on_connected
         self._on_response = on_response
         self._on_nack = on_nack
+        self._on_whole = on_whole
         self._connected = False
         self._outgoing: asyncio.Queue[pb.DeltaDiscoveryRequest] | None = None
         self._last_failure = ""
@@ -152,6 +156,8 @@ class DeltaClient:
             _log.warning("xds.rejecting", type=type_url.rpartition(".")[2], names=sorted(filter(None, rejected))[:10])
             self._on_nack(type_url, request.error_detail.message)
         self._send(request)
+        if "" not in rejected and response.system_version_info != PARTIAL:
+            self._on_whole(type_url)
 
     # --- state ---------------------------------------------------------------------------------------------------
 

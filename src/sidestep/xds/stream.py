@@ -16,6 +16,8 @@ from sidestep.xds.subscriptions import Subscriptions
 
 CHUNK_BYTES = 2 * 1024 * 1024 - 64 * 1024
 """A response is kept below this if its resources allow: grpc refuses messages of more than 4 MiB unless told."""
+PARTIAL = "partial"
+"""`system_version_info` of a response that another one completes; the field is free for such use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +147,18 @@ class Stream:
         chunks = list(_chunks(delta.resources.values())) or [[]]
         for index, chunk in enumerate(chunks):
             # Removals come last: what replaces them is there by then.
-            removed = tuple(sorted(delta.removed)) if index == len(chunks) - 1 else ()
+            is_last = index == len(chunks) - 1
+            removed = tuple(sorted(delta.removed)) if is_last else ()
             nonce = str(next(self._nonces))
             self._sent[nonce] = _Sent(
                 type_url=type_url, versions={each.name: each.version for each in chunk}, removed=removed
             )
-            frame = pb.DeltaDiscoveryResponse(type_url=type_url, nonce=nonce, removed_resources=removed)
+            frame = pb.DeltaDiscoveryResponse(
+                type_url=type_url,
+                nonce=nonce,
+                removed_resources=removed,
+                system_version_info="" if is_last else PARTIAL,
+            )
             # Encoded messages of one type, put together, are their merge.
             yield b"".join((frame.SerializeToString(), *(each.entry for each in chunk)))
 
