@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import http.server
 import json
+import socket
 import sys
 import threading
 import time
@@ -66,7 +67,7 @@ class Host:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        body = f"{self.server.server_address[1]} saw {self.client_address[0]} {self.path}\n".encode()
+        body = f"{self.connection.getsockname()[1]} saw {self.client_address[0]} {self.path}\n".encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -291,6 +292,18 @@ def test_a_service_entry_with_addresses_of_its_own(pairs: Mesh, host: Host, appl
     assert resolved(pairs, "fixed.example.com")[0] == "198.51.100.7"
 
 
+def test_an_endpoint_outside_the_mesh_that_refuses_connections_costs_no_request(
+    pairs: Mesh, host: Host, applied: Callable[[str], None]
+) -> None:
+    with socket.create_server((host.address, 0)) as listener:
+        closed = listener.getsockname()[1]
+    port, name = host.ports[0], "half.example.com"
+    refusing = f"{host.address}, ports: {{http: {closed}}}}}, {{address: {host.address}"
+    applied(STATIC.format(name="half", host=name, port=port, address=refusing, more=""))
+    eventually(lambda: resolved(pairs, name), what=f"{name} resolves")
+    assert answers(pairs, f"http://{name}/", count=40) == {str(port): 40}
+
+
 def test_a_service_entry_whose_endpoint_is_a_pod_of_the_mesh_is_reached_through_a_tunnel(
     pairs: Mesh, applied: Callable[[str], None]
 ) -> None:
@@ -330,7 +343,7 @@ WEIGHTED = """
 apiVersion: v1
 kind: Service
 metadata: {name: weighted}
-spec: {selector: {app: weighted}, ports: [{name: http, port: 80}]}
+spec: {selector: {app: weighted}, ports: [{name: http, port: 80, targetPort: web}]}
 """
 
 
