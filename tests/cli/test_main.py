@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from typer.exceptions import Abort
 
-from sidestep.cli.commands import NAMES
-from sidestep.cli.main import explain, run
+from sidestep.cli.application import NAMES
+from sidestep.cli.main import INTERNAL, explain, run
 from sidestep.local.errors import (
     BadDataError,
     ExitCode,
+    InterruptedCommandError,
     LocalError,
     NoPermissionError,
     OperatingSystemError,
@@ -99,7 +99,7 @@ def test_bad_manifests_are_65_and_change_nothing(state: Path, capsys: pytest.Cap
 def test_what_errors_become() -> None:
     assert explain(BadDataError("bad")) == ("bad", 65)
     assert explain(NoPermissionError("no")) == ("no", 77)
-    assert explain(Abort()) == ("interrupted", 130)
+    assert explain(InterruptedCommandError("interrupted")) == ("interrupted", 130)
     assert explain(PermissionError(13, "Permission denied", "/x")) == ("no permission for /x: run as root", 77)
     assert explain(OSError(28, "No space left on device", "/x")) == ("/x: No space left on device", 71)
 
@@ -114,6 +114,43 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name in sorted(NAMES):
         assert run([name, "--help"]) == 0
         assert "Usage" in capsys.readouterr().out
+
+
+def test_a_wrong_command_line_names_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["get", "pods", "--colour"]) == 64
+    assert capsys.readouterr().err == "sidestep: No such option: --colour; see `sidestep get --help`\n"
+    assert run(["fly"]) == 64
+    assert capsys.readouterr().err == "sidestep: No such command 'fly'; see `sidestep --help`\n"
+    assert run(["node", "--colour"]) == 64
+    error = capsys.readouterr().err
+    assert "--token-file" in error
+    assert error.endswith("; see `sidestep node --help`\n")
+    assert run(["dns", "--node=n", "--xds-socket=/x", "--metrics-port=many"]) == 64
+    assert "--metrics-port: invalid int value: 'many'" in capsys.readouterr().err
+
+
+def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 64
+    output = capsys.readouterr()
+    assert "version" in output.out
+    assert output.err == ""
+
+
+@pytest.mark.parametrize("name", INTERNAL)
+def test_processes_start_without_typer(name: str) -> None:
+    script = (
+        f"import sys\nfrom sidestep.cli.main import run\nassert run([{name!r}]) == 64\n"
+        "heavy = {'typer', 'pydantic', 'grpc', 'rich'} & set(sys.modules)\nassert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=30)
+
+
+def test_status_and_exec_import_no_netlink() -> None:
+    script = (
+        "import sys\nimport sidestep.local.inventory, sidestep.local.daemon, sidestep.cli.pods\n"
+        "assert 'pyroute2' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=30)
 
 
 def test_help_imports_nothing_heavy() -> None:

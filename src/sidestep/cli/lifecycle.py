@@ -21,7 +21,9 @@ _Files = Annotated[
 def up(
     *,
     file: _Files = None,
-    nodes: Annotated[int, typer.Option(help="How many nodes: network namespaces with an agent and an Envoy each.")] = 1,
+    nodes: Annotated[
+        int, typer.Option(help="How many nodes: network namespaces with an agent and an Envoy each, at most 64.")
+    ] = 1,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when it is up; `sidestep down` ends it.")
     ] = False,

@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
-from typer.exceptions import Abort, TyperException
-
-from sidestep.cli import commands
 from sidestep.local.errors import ExitCode, LocalError
 
-_INTERNAL = ("controller", "node", "dns")
-"""Commands that other commands start; each is in a module of its name with a function of its name."""
-_INTERRUPTED = 130
-_SEPARATE = (*_INTERNAL, "demo")
+if TYPE_CHECKING:
+    import typer
 
+INTERNAL = ("controller", "node", "dns")
+"""Processes that `up` starts; each is a function of that name in a module of that name.
 
-def build(first: str = "") -> typer.Typer:
-    """The application. `first` is the command that is going to be run: only its module is imported."""
-    app = typer.Typer(
-        name="sidestep",
-        help="A service mesh without sidecars: Istio ambient mode in Python, on an unmodified Envoy.",
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    commands.register(app)
-    for name in _SEPARATE:
-        if first == name or (name not in _INTERNAL and first not in commands.NAMES):
-            _register(app, name)
-    return app
+They do without typer: loading it takes a good part of their start, and a node waits for them.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -46,29 +28,31 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; errors become one sentence and a sysexits code, never a traceback."""
-    app = build(next((a for a in arguments if not a.startswith("-")), ""))
     try:
-        code = app(args=list(arguments), prog_name="sidestep", standalone_mode=False)
+        return _run(arguments)
     except BrokenPipeError:
         # whoever read our output has gone, as `head` does; Python would complain once more at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILURE
-    except (LocalError, TyperException, Abort, OSError) as error:
+    except (LocalError, OSError) as error:
         message, code = explain(error)
         for line in message.splitlines():
             sys.stderr.write(f"sidestep: {line}\n")
-    return int(code) if isinstance(code, int) else ExitCode.OK
+        return code
 
 
-def explain(error: LocalError | TyperException | Abort | OSError) -> tuple[str, int]:
+def build(first: str = "") -> typer.Typer:
+    """The commands that a person uses; with the command `first` alone if there is one of that name."""
+    from sidestep.cli import application
+
+    return application.build(first)
+
+
+def explain(error: LocalError | OSError) -> tuple[str, int]:
     """What to say, and the exit code."""
     match error:
         case LocalError():
             return str(error), error.code
-        case TyperException():
-            return f"{error.format_message().rstrip('.')}; see `sidestep --help`", ExitCode.USAGE
-        case Abort():
-            return "interrupted", _INTERRUPTED
         case PermissionError():
             return f"no permission for {error.filename}: run as root", ExitCode.NO_PERMISSION
         case _:
@@ -76,13 +60,11 @@ def explain(error: LocalError | TyperException | Abort | OSError) -> tuple[str, 
             return f"{subject}{error.strerror or error}", ExitCode.OS_ERROR
 
 
-def _register(app: typer.Typer, name: str) -> None:
-    """A command in a module of its own; a build without that module lacks the command."""
-    module_name = f"sidestep.cli.{name}"
-    if importlib.util.find_spec(module_name) is None:
-        return
-    module = importlib.import_module(module_name)
-    if hasattr(module, "register"):
-        module.register(app)
-    else:
-        app.command(name, hidden=name in _INTERNAL)(getattr(module, name))
+def _run(arguments: Sequence[str]) -> int:
+    first = arguments[0] if arguments else ""
+    if first in INTERNAL:
+        getattr(importlib.import_module(f"sidestep.cli.{first}"), first)(arguments[1:])
+        return ExitCode.OK
+    from sidestep.cli.application import invoke
+
+    return invoke(build(next((argument for argument in arguments if not argument.startswith("-")), "")), arguments)

@@ -2,71 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from sidestep.cli.log import log_to_standard_error
-from sidestep.local.errors import UsageError
+from sidestep.cli.options import Options, duration
 
 
-def node(
-    name: Annotated[str, typer.Option(help="Name of the node.")],
-    state_dir: Annotated[Path, typer.Option(help="The agent's own folder.")],
-    controller: Annotated[str, typer.Option(help="host:port of the controller (mTLS).")],
-    join: Annotated[str, typer.Option(help="host:port where nodes join.")],
-    root_certificate: Annotated[Path, typer.Option(help="PEM file with the mesh's root.")],
-    token_file: Annotated[Path, typer.Option(help="File with this node's join token.")],
-    mesh_cidr: Annotated[list[str], typer.Option(help="Range of pods or services; may be repeated.")],
-    outside: Annotated[list[str] | None, typer.Option(help="Address in those ranges that is no pod.")] = None,
-    dns_address: Annotated[str, typer.Option(help="Where to serve the node's cluster DNS.")] = "",
-    upstream_dns: Annotated[list[str] | None, typer.Option(help="Resolver for other names.")] = None,
-    trust_domain: Annotated[str, typer.Option()] = "cluster.local",
-    cluster_id: Annotated[str, typer.Option()] = "Kubernetes",
-    domain: Annotated[str, typer.Option(help="DNS domain of services.")] = "cluster.local",
-    region: Annotated[str, typer.Option()] = "",
-    zone: Annotated[str, typer.Option()] = "",
-    force_hbone: Annotated[bool, typer.Option(help="Encrypt same-node traffic, too.")] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="Envoy's worker threads.")] = 2,
-    certificate_lifetime: Annotated[str, typer.Option(help="How long certificates live, e.g. 24h.")] = "24h",
-    metrics_address: Annotated[str, typer.Option()] = "127.0.0.1",
-    metrics_port: Annotated[int, typer.Option()] = 15020,
-) -> None:
+def node(arguments: Sequence[str]) -> None:
     """Run the agent of one node: it enrols pods, holds their keys, and runs the node's Envoy."""
+    given = vars(_options().parse_args(arguments))
+
     import asyncio
 
     from sidestep.identity.core_dumps import forbid_core_dumps
-    from sidestep.identity.duration import parse_duration
     from sidestep.node.options import NodeOptions
     from sidestep.node.runner import run_node
 
-    try:
-        lifetime = parse_duration(certificate_lifetime)
-    except ValueError as error:
-        raise UsageError(f"--certificate-lifetime: {error}") from error
     log_to_standard_error()
     forbid_core_dumps()
-    options = NodeOptions(
-        name=name,
-        state_dir=state_dir,
-        controller=controller,
-        join=join,
-        root_certificate=root_certificate,
-        token_file=token_file,
-        mesh_cidr=tuple(mesh_cidr),
-        outside=tuple(outside or ()),
-        dns_address=dns_address,
-        upstream_dns=tuple(upstream_dns or ()),
-        trust_domain=trust_domain,
-        cluster_id=cluster_id,
-        domain=domain,
-        region=region,
-        zone=zone,
-        force_hbone=force_hbone,
-        concurrency=concurrency,
-        certificate_lifetime=lifetime,
-        metrics_address=metrics_address,
-        metrics_port=metrics_port,
-    )
-    asyncio.run(run_node(options))
+    several = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    asyncio.run(run_node(NodeOptions(**(given | several))))
+
+
+def _options() -> Options:
+    options = Options("node", "Run the agent of one node: it enrols pods, holds their keys, and runs the node's Envoy.")
+    add = options.add_argument
+    add("--name", required=True, help="name of the node")
+    add("--state-dir", type=Path, required=True, help="the agent's own folder")
+    add("--controller", required=True, help="host:port of the controller (mTLS)")
+    add("--join", required=True, help="host:port where nodes join")
+    add("--root-certificate", type=Path, required=True, help="PEM file with the mesh's root")
+    add("--token-file", type=Path, required=True, help="file with this node's join token")
+    add("--mesh-cidr", action="append", required=True, help="range of pods or services; may be repeated")
+    add("--outside", action="append", default=[], help="address in those ranges that is no pod; may be repeated")
+    add("--dns-address", default="", help="where to serve the node's cluster DNS")
+    add("--upstream-dns", action="append", default=[], help="resolver for other names; may be repeated")
+    add("--trust-domain", default="cluster.local", help="the mesh's trust domain")
+    add("--cluster-id", default="Kubernetes", help="the cluster's name")
+    add("--domain", default="cluster.local", help="DNS domain of services")
+    add("--region", default="", help="where the node is")
+    add("--zone", default="", help="where in the region")
+    add("--force-hbone", action="store_true", help="encrypt same-node traffic, too")
+    add("--concurrency", type=int, choices=range(1, 129), metavar="1..128", default=2, help="Envoy's worker threads")
+    add("--certificate-lifetime", type=duration, default="24h", help="how long certificates live")
+    add("--metrics-address", default="127.0.0.1", help="where metrics and health are served")
+    add("--metrics-port", type=int, default=15020, help="metrics and health")
+    return options

@@ -18,6 +18,7 @@ class ExitCode(enum.IntEnum):
     OS_ERROR = 71
     CANNOT_CREATE = 73
     NO_PERMISSION = 77
+    INTERRUPTED = 130
 
 
 class LocalError(Exception):
@@ -60,6 +61,12 @@ class NoPermissionError(LocalError):
     """Not root, or not Linux."""
 
     code = ExitCode.NO_PERMISSION
+
+
+class InterruptedCommandError(LocalError):
+    """Ctrl-C."""
+
+    code = ExitCode.INTERRUPTED
 
 
 def error_of(code: int, text: str) -> LocalError:

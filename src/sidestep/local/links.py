@@ -11,9 +11,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from sidestep.local.errors import OperatingSystemError
 
 _NO_DUPLICATE_DETECTION = 0x02
@@ -107,6 +104,8 @@ class Links:
         return index
 
     def _call(self, purpose: str, call: Callable[[], object], *, harmless: frozenset[int] = frozenset()) -> None:
+        from pyroute2.netlink.exceptions import NetlinkError
+
         try:
             call()
         except NetlinkError as error:
@@ -117,6 +116,9 @@ class Links:
 @contextmanager
 def open_links() -> Iterator[Links]:
     """Netlink in the calling thread's network namespace."""
+    # late: it takes a third of a second, and most commands need no netlink
+    from pyroute2 import IPRoute
+
     with IPRoute() as netlink:
         yield Links(netlink)
 

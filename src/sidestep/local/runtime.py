@@ -139,21 +139,24 @@ class Runtime:
         return plan
 
     async def _start_mesh(self, plan: Instance, group: asyncio.TaskGroup) -> None:
+        """All at once: an agent waits by itself for the controller, and what takes time is each one's own start."""
         layout = self._layout
+        layout.root_certificate.unlink(missing_ok=True)  # of a run before, perhaps with another authority
         for name in plan.nodes:
             write_atomically(layout.join_tokens / name, secrets.token_hex(32).encode(), mode=0o600)
             layout.node(name).mkdir(parents=True, exist_ok=True)
-        self._progress.step("starting the controller")
+        each = "agent and Envoy" if len(plan.nodes) == 1 else f"{len(plan.nodes)} agents and Envoys"
+        self._progress.step(f"starting the controller, {each}")
         self._keep(launch.controller(layout, plan, self._options), group)
-        async with httpx.AsyncClient(trust_env=False) as client:
-            url = f"{launch.controller_metrics(plan)}/healthz/ready"
-            await self._until("the controller", "controller.log", page_answers(client, url))
-        self._progress.step(f"starting {len(plan.nodes)} node agent{'s' * (len(plan.nodes) > 1)} and Envoy")
         for node in plan.node_plans():
             self._agents[node.name] = AgentClient(layout.agent_socket(node.name), node.name)
             self._keep(launch.agent(layout, node, self._options), group)
-        waits = [self._until(f"the agent of {name}", f"{name}.log", agent_ready(a)) for name, a in self._agents.items()]
-        await asyncio.gather(*waits)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            url = f"{launch.controller_metrics(plan)}/healthz/ready"
+            await asyncio.gather(
+                self._until("controller", "controller.log", page_answers(client, url)),
+                *(self._until(name, f"{name}.log", agent_ready(agent)) for name, agent in self._agents.items()),
+            )
 
     def _keep(self, plan: ProcessPlan, group: asyncio.TaskGroup) -> None:
         group.create_task(keep_running(plan, self._layout, self._registry, on_restart=self._died))
@@ -170,6 +173,7 @@ class Runtime:
                 path = self._layout.logs / log
                 raise UnavailableError(f"{what} is not ready after {_START_SECONDS:.0f} s ({reason}); see {path}")
             await asyncio.sleep(0.05)
+        self._progress.step(f"{what} is ready")
 
     def _record_itself(self) -> None:
         self._registry.add(ProcessRecord(role="runtime", name="runtime", pid=os.getpid(), since=time.time()))
