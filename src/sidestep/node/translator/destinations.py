@@ -26,6 +26,8 @@ from sidestep.node.translator.parts import (
 from sidestep.node.view import MeshView
 from sidestep.wire import envoy as pb
 
+FAILURES_BEFORE_REST = 5
+
 _PLAIN = "plain"
 _MATCH_METADATA = "envoy.transport_socket_match"
 
@@ -291,7 +293,7 @@ def _outlier_detection() -> pb.OutlierDetection:
         max_ejection_time=duration(120),
         max_ejection_percent=pb.UInt32Value(value=50),
         split_external_local_origin_errors=True,
-        consecutive_local_origin_failure=pb.UInt32Value(value=5),
+        consecutive_local_origin_failure=pb.UInt32Value(value=FAILURES_BEFORE_REST),
         enforcing_consecutive_local_origin_failure=pb.UInt32Value(value=100),
         enforcing_local_origin_success_rate=pb.UInt32Value(value=0),
         enforcing_consecutive_5xx=pb.UInt32Value(value=0),

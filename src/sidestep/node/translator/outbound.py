@@ -20,7 +20,7 @@ from sidestep.envoy.config import (
 from sidestep.mesh.model import Workload
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
-from sidestep.node.translator import access_log, names
+from sidestep.node.translator import access_log, destinations, names
 from sidestep.node.translator.parts import (
     access_logs,
     both_families,
@@ -35,7 +35,8 @@ from sidestep.wire import envoy as pb
 
 # Longer than a restart of the agent takes: a first connection waits for it instead of failing.
 DISCOVERY_SECONDS = 15
-CONNECT_ATTEMPTS = 3
+# One more than make an endpoint rest: one that refuses connections then costs no request.
+CONNECT_ATTEMPTS = destinations.FAILURES_BEFORE_REST + 1
 
 
 def outbound_listener(
