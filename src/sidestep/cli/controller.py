@@ -25,6 +25,7 @@ def controller(arguments: Sequence[str]) -> None:
     os.environ["GRPC_SSL_CIPHER_SUITES"] = "ECDHE-RSA-AES256-GCM-SHA384"
 
     from sidestep.controller.runner import AddressInUseError, run_controller
+    from sidestep.identity.core_dumps import forbid_core_dumps
     from sidestep.identity.errors import IdentityError
     from sidestep.identity.spiffe import InvalidSpiffeIdError, SpiffeId
 
@@ -33,6 +34,7 @@ def controller(arguments: Sequence[str]) -> None:
     except InvalidSpiffeIdError as error:
         raise UsageError(f"--trust-domain: {error}") from error
     log_to_standard_error()
+    forbid_core_dumps()
     try:
         run_controller(_controller_options(given))
     except IdentityError as error:
