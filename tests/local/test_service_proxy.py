@@ -49,3 +49,14 @@ def test_a_service_without_endpoints_refuses() -> None:
 
 def test_equal_meshes_give_equal_rules() -> None:
     assert ruleset(virtual_ports(mesh())) == ruleset(virtual_ports(mesh()))
+
+
+def test_entries_are_left_to_the_mesh() -> None:
+    entry = Service(
+        name="api",
+        namespace="default",
+        hostname="api.example.com",
+        addresses=(NetworkAddress(address="203.0.113.7"),),
+        ports=(Port(service_port=443, target_port=443),),
+    )
+    assert virtual_ports(Mesh(services={entry.key: entry})) == ()

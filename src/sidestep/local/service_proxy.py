@@ -27,7 +27,10 @@ class VirtualPort(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def virtual_ports(mesh: Mesh) -> tuple[VirtualPort, ...]:
-    """Of all services, in a stable order. Endpoints are of the address' family."""
+    """Of all Kubernetes Services, in a stable order. Endpoints are of the address' family.
+
+    ServiceEntries are the mesh's business: as on a cluster, nobody answers at their addresses outside of it.
+    """
     by_service: dict[str, list[Workload]] = {}
     for workload in mesh.workloads.values():
         for key in workload.services:
@@ -35,6 +38,8 @@ def virtual_ports(mesh: Mesh) -> tuple[VirtualPort, ...]:
     found: list[VirtualPort] = []
     for key in sorted(mesh.services):
         service = mesh.services[key]
+        if not service.hostname.startswith(f"{service.name}.{service.namespace}.svc."):
+            continue
         for address in service.addresses:
             found.extend(_of_address(service, address.address, by_service.get(key, ())))
     return tuple(found)
