@@ -40,7 +40,10 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["nonsense"], 64),
         (["up", "--nodes", "many"], 64),
         (["get"], 64),
-        (["get", "nonsense"], 65),
+        (["get", "nonsense"], 64),
+        (["delete", "nonsense", "a"], 64),
+        (["up", "--nodes", "1", "--wait", "-1"], 64),
+        (["up", "--concurrency", "-1"], 64),
         (["get", "pod", "none"], 66),
         (["apply"], 64),
         (["apply", "-f", "/does/not/exist.yaml"], 66),
@@ -94,6 +97,30 @@ def test_bad_manifests_are_65_and_change_nothing(state: Path, capsys: pytest.Cap
     assert f"{file}:" in capsys.readouterr().err
     assert run(["get", "pods"]) == 0
     assert "no pods" in capsys.readouterr().err
+
+
+@pytest.fixture
+def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sidestep.local.requirements.check", lambda: None)
+
+
+@pytest.mark.usefixtures("allowed")
+def test_up_complains_before_it_makes_anything(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = state / "pod.yaml"
+    file.write_text(POD + "---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: [{port: many}]}\n")
+    assert run(["up", "--detach", "-f", str(file)]) == 65
+    assert f"{file}:10: spec.ports[0].port: expected an integer from 1 to 65535" in capsys.readouterr().err
+    assert run(["up", "--detach", "-f", str(state / "none.yaml")]) == 66
+    assert run(["up", "--detach", "--trust-domain", "a b"]) == 64
+    assert capsys.readouterr().err.count("--trust-domain: ") == 1
+    assert not (state / "state").exists()
+
+
+def test_nothing_to_apply_is_said(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = state / "empty.yaml"
+    file.write_text("# later\n")
+    assert run(["apply", "-f", str(file)]) == 0
+    assert capsys.readouterr().err == f"nothing to apply: no resource in {file}\n"
 
 
 def test_what_errors_become() -> None:

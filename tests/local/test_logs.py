@@ -1,7 +1,7 @@
 from itertools import islice
 from pathlib import Path
 
-from sidestep.local.logs import bound, follow, read
+from sidestep.local.logs import bound, follow, last_line, read
 
 
 def test_a_large_log_keeps_its_end(tmp_path: Path) -> None:
@@ -36,3 +36,10 @@ def test_follow_sees_what_is_added_and_what_begins_anew(tmp_path: Path) -> None:
     assert list(islice(chunks, 2)) == [b"two", b""]
     log.write_bytes(b"x")
     assert next(chunks) == b"x"
+
+
+def test_the_last_line_is_the_last_that_says_something(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    assert last_line(log) == f"it wrote nothing to {log}"
+    log.write_bytes(b"first\nsidestep: no\xff\n\n")
+    assert last_line(log) == "sidestep: no\ufffd"

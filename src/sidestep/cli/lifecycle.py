@@ -27,14 +27,14 @@ def up(
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Return when it is up; `sidestep down` ends it.")
     ] = False,
-    wait: Annotated[float | None, typer.Option(help="Wait so many seconds until all pods are ready.")] = None,
+    wait: Annotated[float | None, typer.Option(min=0, help="Wait so many seconds until all pods are ready.")] = None,
     trust_domain: Annotated[str, typer.Option(help="The first part of every identity.")] = "cluster.local",
     certificate_lifetime: Annotated[str, typer.Option(help="Of workloads' certificates, e.g. 24h or 90s.")] = "",
     force_hbone: Annotated[bool, typer.Option("--force-hbone", help="Encrypt between pods of one node, too.")] = False,
     ca_folder: Annotated[
         Path | None, typer.Option(help="A certificate authority to use: ca-cert.pem, ca-key.pem, root-cert.pem.")
     ] = None,
-    concurrency: Annotated[int, typer.Option(help="Worker threads of each Envoy; 0: one a processor.")] = 0,
+    concurrency: Annotated[int, typer.Option(min=0, max=128, help="Worker threads of each Envoy; 0: two.")] = 0,
     no_mesh: Annotated[bool, typer.Option("--no-mesh", help="Pods, network and Services without a mesh.")] = False,
     daemon: Annotated[bool, typer.Option("--daemon", hidden=True)] = False,
     state_dir: StateDir = STATE_DIR,
@@ -42,11 +42,15 @@ def up(
     """Bring up a mesh on this host, and keep it up until Ctrl-C (or `down`)."""
     from sidestep.cli import progress
     from sidestep.local import daemon as local_daemon
+    from sidestep.local.manifests import read_manifests
     from sidestep.local.options import UpOptions
     from sidestep.local.requirements import check
 
     check()
     layout = Layout.of(state_dir)
+    _check_trust_domain(trust_domain)
+    # what is wrong is said before anything is made; what standard input holds only the runtime can read
+    read_manifests(path for path in file or () if str(path) != "-")
     options = UpOptions(
         files=tuple(file or ()),
         nodes=nodes,
@@ -74,6 +78,15 @@ def _duration(text: str) -> dt.timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise UsageError(f"--certificate-lifetime: {error}") from error
+
+
+def _check_trust_domain(text: str) -> None:
+    from sidestep.identity.spiffe import InvalidSpiffeIdError, SpiffeId
+
+    try:
+        SpiffeId.controller(text)
+    except InvalidSpiffeIdError as error:
+        raise UsageError(f"--trust-domain: {error}") from error
 
 
 def down(

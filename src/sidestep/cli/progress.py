@@ -19,19 +19,21 @@ def shown() -> Iterator[Listener]:
         yield _plain
         return
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(stderr=True, highlight=False)
     with console.status("") as status:
 
         def listen(event: Event) -> None:
+            text = escape(event.text)
             if event.kind == "ready":
                 status.update("")
-                console.print(f"[green]✓[/green] {event.text}")
+                console.print(f"[green]✓[/green] {text}", soft_wrap=True)
             elif event.kind == "warning":
-                console.print(f"[yellow]![/yellow] {event.text}", markup=True)
+                console.print(f"[yellow]![/yellow] {text}", soft_wrap=True)
             elif event.kind == "step":
-                status.update(event.text)
-                console.print(f"[dim]·[/dim] {event.text}")
+                status.update(text)
+                console.print(f"[dim]·[/dim] {text}", soft_wrap=True)
 
         yield listen
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sidestep.cli.arguments import STATE_DIR, Namespace, StateDir
-from sidestep.local.errors import BadDataError, ExitCode, NoInputError, UsageError
+from sidestep.local.errors import ExitCode, NoInputError, UsageError
 from sidestep.local.layout import Layout
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ def apply(file: _Files = None, state_dir: StateDir = STATE_DIR) -> None:
     manifests = read_manifests(file)
     for problem in manifests.ignored:
         sys.stderr.write(f"warning: {describe(problem)}\n")
+    if not manifests.resources:
+        sys.stderr.write(f"nothing to apply: no resource in {', '.join(map(str, file))}\n")
+        return
     claim(layout)
     _tell(apply_manifests(Store(layout), manifests.resources, instance.load(layout.instance_file)))
 
@@ -125,7 +128,7 @@ def _kind(word: str) -> KindInfo:
     info = lookup(word)
     if info is None:
         known = ", ".join(sorted(known.plural for known in kinds()))
-        raise BadDataError(f"there is no kind {word!r}; the kinds are {known}")
+        raise UsageError(f"there is no kind {word!r}; the kinds are {known}")
     return info
 
 

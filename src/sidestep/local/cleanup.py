@@ -42,7 +42,7 @@ def clean(layout: Layout, *, say: Callable[[str], None] = lambda _: None) -> boo
     pids = find_processes(instance_id)
     found = bool(pids)
     if pids:
-        say(f"ending {len(pids)} processes")
+        say(f"ending {len(pids)} process{'es' * (len(pids) > 1)}")
         shared = _shared_memory_of(pids)
         _end_all(instance_id, pids)
         for path in shared:

@@ -15,7 +15,7 @@ from sidestep.local.claim import claim
 from sidestep.local.errors import LocalError, UnavailableError, error_of
 from sidestep.local.layout import Layout
 from sidestep.local.options import UpOptions
-from sidestep.local.processes import Registry, environment_of
+from sidestep.local.processes import Registry, environment_of, is_alive
 from sidestep.local.progress import Event, Progress, ProgressReader
 from sidestep.local.runtime_lock import is_running, only_runtime
 from sidestep.local.store import Store
@@ -85,12 +85,13 @@ def take_down(layout: Layout, *, keep: bool, listener: Listener) -> None:
     for record in Registry(layout.processes).alive():
         if record.role == "runtime" and is_running(layout):
             os.kill(record.pid, signal.SIGTERM)
-            while is_running(layout) and time.monotonic() < deadline:
+            while (is_running(layout) or is_alive(record.pid)) and time.monotonic() < deadline:
                 time.sleep(_POLL)
     # also when the runtime ended well: it may have been killed while it was ending
     cleanup.clean(layout, say=lambda text: listener(_step(text)))
     cleanup.erase(layout, keep=keep)
-    listener(Event(at=time.time(), kind="ready", text="down"))
+    left = f"the certificate authority and the resources are kept in {layout.state_dir}" if keep else "nothing is left"
+    listener(Event(at=time.time(), kind="ready", text=f"down: {left}"))
 
 
 async def _run(layout: Layout, options: UpOptions, progress: Progress, wait: float | None) -> None:

@@ -35,6 +35,12 @@ def read(path: Path) -> Iterator[bytes]:
                 yield chunk
 
 
+def last_line(path: Path) -> str:
+    """The last line that says something; what a process wrote when it gave up."""
+    lines = b"".join(read(path))[-_CHUNK:].decode(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.strip()), f"it wrote nothing to {path}")
+
+
 def follow(path: Path, *, wait: Callable[[float], None] = time.sleep) -> Iterator[bytes]:
     """What the file holds, then what is added to it, for ever; an empty chunk for each look without news."""
     position = 0

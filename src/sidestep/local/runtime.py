@@ -13,7 +13,7 @@ import msgspec
 
 from sidestep.local import instance, launch, logs, network
 from sidestep.local.agent_client import AgentClient
-from sidestep.local.errors import LocalError, UnavailableError
+from sidestep.local.errors import ExitCode, LocalError, UnavailableError, error_of
 from sidestep.local.files import write_atomically
 from sidestep.local.instance import Instance
 from sidestep.local.layout import Layout
@@ -33,6 +33,8 @@ from sidestep.local.watcher import FolderWatcher
 _CONTROLLER_METRICS_PORT = 15014
 _START_SECONDS = 60.0
 _LOG_CHECK_SECONDS = 10.0
+_HOPELESS = frozenset({ExitCode.USAGE, ExitCode.BAD_DATA, ExitCode.NO_INPUT, ExitCode.UNAVAILABLE, ExitCode.OS_ERROR})
+"""Exit codes with which our own processes end when starting them once more, unchanged, would not help."""
 
 
 class Runtime:
@@ -162,7 +164,10 @@ class Runtime:
         group.create_task(keep_running(plan, self._layout, self._registry, on_restart=self._died))
 
     def _died(self, plan: ProcessPlan, code: int) -> None:
-        self._progress.warning(f"{plan.role} {plan.name} exited with {code} and is restarted; see {plan.log}")
+        subject = plan.role if plan.role == plan.name else f"the agent of {plan.name}"
+        if self._manager is None and code in _HOPELESS:
+            raise error_of(code, f"{subject}: {logs.last_line(plan.log).removeprefix('sidestep: ')}")
+        self._progress.warning(f"{subject} exited with {code} and is restarted; see {plan.log}")
         if plan.role == "node" and self._manager is not None:
             self._manager.agent_forgot(plan.node)
 
