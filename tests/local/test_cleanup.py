@@ -39,6 +39,12 @@ def test_erase_leaves_what_is_not_ours(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt"}
 
 
+def test_a_state_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    claim(Layout.of(tmp_path))
+    assert tmp_path.stat().st_mode & 0o777 == 0o700
+
+
 def test_an_empty_state_folder_goes_as_well(tmp_path: Path) -> None:
     layout = Layout.of(tmp_path / "state")
     claim(layout)

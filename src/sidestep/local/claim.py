@@ -21,6 +21,8 @@ def claim(layout: Layout) -> None:
             "name another one with --state-dir"
         )
     folder.mkdir(parents=True, exist_ok=True)
+    # logs name who talks to whom, and tokens let nodes join: nobody else's business
+    folder.chmod(0o700)
     marker.touch()
 
 
