@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sidestep.local.errors import BadDataError
-from sidestep.local.pod_spec import RunningPod, command_of, environment_of, expand, field_of, parse_spec
+from sidestep.local.pod_spec import RunningPod, command_of, environment_of, expand, field_of, parse_spec, port_of
 
 
 def document(**container: Any) -> dict[str, Any]:
@@ -88,10 +88,10 @@ def test_an_unknown_field_and_an_unknown_source_are_named() -> None:
 
 def test_probe_ports_by_name() -> None:
     spec = parse_spec(document(ports=[{"name": "http", "containerPort": 8080}]))
-    assert spec.port(spec.containers[0], "http") == 8080
-    assert spec.port(spec.containers[0], 9) == 9
+    assert port_of(spec, spec.containers[0], "http") == 8080
+    assert port_of(spec, spec.containers[0], 9) == 9
     with pytest.raises(BadDataError, match="'grpc'"):
-        spec.port(spec.containers[0], "grpc")
+        port_of(spec, spec.containers[0], "grpc")
 
 
 @given(st.text(), st.dictionaries(st.text(), st.text()))

@@ -1,6 +1,7 @@
 from typing import Any
 
-from sidestep.local.pod_spec import PodSpec, parse_spec
+from sidestep.api.kubernetes.pod import PodSpec
+from sidestep.local.pod_spec import parse_spec
 from sidestep.local.pod_status import ContainerState, PodState, is_ready, phase_of, status_document
 
 

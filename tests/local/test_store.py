@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from sidestep.api.dump import to_yaml
 from sidestep.api.meta import ResourceKey
 from sidestep.local.apply import apply, delete, ensure_namespace
 from sidestep.local.errors import BadDataError
 from sidestep.local.instance import Instance, node_names
 from sidestep.local.layout import Layout
 from sidestep.local.manifests import read_manifests
-from sidestep.local.store import Store, dump, load
+from sidestep.local.store import Store, load
 
 INSTANCE = Instance(id="abcdef", slot=0, nodes=node_names(1))
 POD = ResourceKey(kind="Pod", namespace="default", name="a")
@@ -120,7 +121,7 @@ def test_ensure_namespace_keeps_what_is_there(store: Store) -> None:
 def test_times_stay_text() -> None:
     document = load("metadata: {creationTimestamp: 2026-01-01T00:00:00Z, note: 'yes'}")
     assert document["metadata"]["creationTimestamp"] == "2026-01-01T00:00:00Z"
-    assert load(dump(document)) == document
+    assert load(to_yaml(document)) == document
 
 
 def test_a_damaged_file_is_named(store: Store) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sidestep.local.errors import UnavailableError
+from sidestep.local.errors import NoPermissionError, UnavailableError
 from sidestep.local.instance import Instance, load
 from sidestep.local.layout import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, Layout
 
@@ -29,4 +30,6 @@ def running(state_dir: Path) -> tuple[Layout, Instance]:
     instance = load(layout.instance_file)
     if instance is None or not is_running(layout):
         raise UnavailableError(f"no mesh is up with the state folder {layout.state_dir}; `sidestep up` starts one")
+    if os.geteuid() != 0:
+        raise NoPermissionError("only root may look into a mesh and its pods: run it as root")
     return layout, instance

@@ -12,7 +12,7 @@ from sidestep.cli.arguments import STATE_DIR, StateDir, running
 from sidestep.cli.tables import age, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sidestep.local.inventory import Status
 
@@ -45,7 +45,7 @@ def version() -> None:
 def text_of(report: Status, *, now: float) -> str:
     """The report for people."""
     nodes = [
-        (n.name, n.address, n.pod_range, "ready" if n.ready else n.reason, "yes" if n.controller_connected else "no")
+        (n.name, n.address, n.pod_range, "ready" if n.ready else "not ready", _yes(n.controller_connected))
         for n in report.nodes
     ]
     processes = [
@@ -62,15 +62,37 @@ def text_of(report: Status, *, now: float) -> str:
         table(("PROCESS", "NAME", "PID", "AGE", "RESTARTS"), processes),
         table(("POD", "NODE", "ADDRESSES", "PHASE", "READY", "MESH"), pods),
     ]
-    if report.problems:
-        parts.append("Problems:\n" + "\n".join(f"  {_describe(problem)}" for problem in report.problems))
+    found = [*_problems_of_nodes(report), *_problems_of_pods(report), *map(_describe, report.problems)]
+    if found:
+        parts.append("Problems:\n" + "\n".join(f"  {problem}" for problem in found))
     return "\n\n".join(parts)
 
 
+def _problems_of_nodes(report: Status) -> Iterator[str]:
+    for node in report.nodes:
+        if not node.ready:
+            yield f"{node.name} is not ready: {node.reason}"
+        elif not node.controller_connected:
+            yield f"{node.name} does not reach the controller and goes on with what it knows of the mesh"
+        for rejection in node.rejections:
+            yield f"{node.name}: its Envoy refused a change, and keeps the configuration before it: {rejection}"
+
+
+def _problems_of_pods(report: Status) -> Iterator[str]:
+    """Those that have something to say; one that is just starting has not."""
+    for pod in report.pods:
+        if pod.reason not in ("", pod.phase):
+            yield f"pod {pod.namespace}/{pod.name} is not ready: {pod.reason}"
+
+
 def _describe(problem: Mapping[str, Any]) -> str:
+    """Of the controller's: about a file, or about what a node refused."""
     place = f"{problem['file']}:{problem['line']}: " if problem.get("file") else ""
+    node = f"{problem['node']} refused " if problem.get("node") else ""
     subject = problem.get("field") or problem.get("resource")
-    return f"{place}{f'{subject}: ' if subject else ''}{problem.get('message', '')}"
+    message = str(problem.get("message", ""))
+    named = f"{subject}: " if subject and not message.startswith(str(subject)) else ""
+    return f"{place}{node}{named}{message}"
 
 
 def _yes(value: bool) -> str:

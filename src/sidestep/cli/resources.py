@@ -91,8 +91,9 @@ def get(
     state_dir: StateDir = STATE_DIR,
 ) -> None:
     """Show resources."""
+    from sidestep.api.dump import to_json, to_yaml
     from sidestep.cli.listing import listing
-    from sidestep.local.store import Store, dump
+    from sidestep.local.store import Store
 
     info = _kind(kind)
     store = Store(Layout.of(state_dir))
@@ -106,7 +107,7 @@ def get(
         raise NoInputError(f"there is no {info.kind} {name!r}{where}")
     if output in ("yaml", "json"):
         document = found[0] if name and len(found) == 1 else {"apiVersion": "v1", "kind": "List", "items": found}
-        typer.echo(dump(document).rstrip() if output == "yaml" else _json(document))
+        typer.echo((to_yaml if output == "yaml" else to_json)(document), nl=False)
     elif not found:
         sys.stderr.write(f"no {info.plural}{where}\n")
     else:
@@ -114,12 +115,6 @@ def get(
         shown = everywhere and info.namespaced
         wide = output == "wide"
         typer.echo(listing(info.kind, found, pods, now=time.time(), wide=wide, namespaces=shown))
-
-
-def _json(document: object) -> str:
-    import msgspec
-
-    return msgspec.json.format(msgspec.json.encode(document)).decode()
 
 
 def _kind(word: str) -> KindInfo:

@@ -60,7 +60,9 @@ class AgentClient:
             answer: Response = await call(request, timeout=timeout)
         except grpc.aio.AioRpcError as error:
             if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-                raise UnavailableError(f"the agent of {self._node} does not answer: {error.details()}") from error
+                # the last part is the kernel's own word; before it gRPC repeats the path several times
+                reason = (error.details() or "").rpartition(": ")[2]
+                raise UnavailableError(f"the agent of {self._node} does not answer: {reason}") from error
             raise AgentRefusedError(f"the agent of {self._node}: {error.details()}") from error
         return answer
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import msgspec
 
+from sidestep.api.kubernetes.container import Container, Probe
 from sidestep.local import children
 from sidestep.local.backoff import Backoff
 from sidestep.local.children import Child
 from sidestep.local.container_command import base_environment, join_command, start_command
 from sidestep.local.errors import LocalError
 from sidestep.local.layout import Layout
-from sidestep.local.pod_spec import Container, Probe, RunningPod, command_of, environment_of
+from sidestep.local.pod_spec import RunningPod, command_of, environment_of
 from sidestep.local.pod_status import ContainerState
 from sidestep.local.probes import ProbeError, Prober
 from sidestep.local.processes import ProcessRecord, Registry

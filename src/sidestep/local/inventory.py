@@ -21,6 +21,7 @@ from sidestep.local.merge import REDIRECTION
 from sidestep.local.pod_status import is_ready
 from sidestep.local.processes import ProcessRecord, Registry
 from sidestep.local.store import Store
+from sidestep.local.waiting import reason_of
 from sidestep.wire import agent
 
 
@@ -48,6 +49,8 @@ class PodSummary(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     in_mesh: bool
     network_namespace: str
+    reason: str = ""
+    """Why it is not ready."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,15 +84,17 @@ def summaries(pods: Iterable[Mapping[str, Any]], instance: Instance) -> Iterable
     """Of Pod documents. Pure."""
     for pod in pods:
         metadata, status = pod["metadata"], pod.get("status") or {}
+        ready = is_ready(pod)
         yield PodSummary(
             namespace=metadata.get("namespace", ""),
             name=metadata["name"],
             node=(pod.get("spec") or {}).get("nodeName", ""),
             addresses=tuple(entry["ip"] for entry in status.get("podIPs") or ()),
             phase=status.get("phase", "Pending"),
-            ready=is_ready(pod),
+            ready=ready,
             in_mesh=(metadata.get("annotations") or {}).get(REDIRECTION) == "enabled",
             network_namespace=instance.pod_namespace(metadata.get("uid", "")),
+            reason="" if ready else reason_of(pod),
         )
 
 
@@ -119,7 +124,7 @@ async def _ask_agent(layout: Layout, instance: Instance, name: str) -> tuple[Nod
         reason = str(error)
     else:
         ready, reason, connected = answer.ready, answer.reason, answer.controller_connected
-        rejections = tuple(f"{r.type_url} {r.resource}: {r.message}" for r in answer.rejections)
+        rejections = tuple(f"{_kind(r.type_url)} {r.resource}: {r.message}" for r in answer.rejections)
         records = [_envoy(layout, plan, envoy) for envoy in answer.envoys]
     finally:
         await client.close()
@@ -134,6 +139,11 @@ async def _ask_agent(layout: Layout, instance: Instance, name: str) -> tuple[Nod
         rejections=rejections,
     )
     return status, records
+
+
+def _kind(type_url: str) -> str:
+    """`Listener` of `type.googleapis.com/envoy.config.listener.v3.Listener`."""
+    return type_url.rpartition(".")[2]
 
 
 def _envoy(layout: Layout, plan: NodePlan, envoy: agent.EnvoyProcess) -> ProcessRecord:

@@ -82,6 +82,7 @@ def agent(layout: Layout, plan: NodePlan, options: UpOptions) -> ProcessPlan:
         log=layout.logs / f"{plan.name}.log",
         network_namespace=plan.namespace,
         metrics=f"http://{plan.address}:{NODE_METRICS_PORT}/metrics",
+        admin=f"unix:{layout.agent_socket(plan.name)}",
     )
 
 

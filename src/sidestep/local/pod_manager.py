@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sidestep.api.kubernetes.pod import PodSpec
 from sidestep.api.meta import ResourceKey
 from sidestep.local.addresses import AddressPool
 from sidestep.local.agent_client import AgentClient
@@ -16,7 +17,7 @@ from sidestep.local.instance import Instance
 from sidestep.local.layout import Layout
 from sidestep.local.merge import new_uid
 from sidestep.local.namespaces import path_of
-from sidestep.local.pod_spec import PodSpec, RunningPod, parse_spec
+from sidestep.local.pod_spec import RunningPod, parse_spec
 from sidestep.local.pod_status import PodState, phase_of, status_document
 from sidestep.local.pods import PodPlace, PodRunner
 from sidestep.local.processes import Registry
@@ -161,7 +162,7 @@ class PodManager:
             uid=pod.uid,
             name=pod.name,
             namespace=pod.namespace,
-            service_account=pod.spec.service_account_name,
+            service_account=pod.service_account,
             network_namespace=str(path_of(self.instance.pod_namespace(pod.uid))),
             addresses=pod.addresses,
         )

@@ -8,103 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from sidestep.api.kubernetes.container import Container
+from sidestep.api.kubernetes.pod import PodSpec
 from sidestep.local.errors import BadDataError
-
-
-class _Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A part of the manifest."""
-
-
-class FieldReference(_Model, frozen=True):
-    """The downward API: `metadata.name`, `status.podIP`, …"""
-
-    field_path: str
-
-
-class EnvironmentSource(_Model, frozen=True):
-    """Where a variable's value comes from."""
-
-    field_ref: FieldReference | None = None
-
-
-class EnvironmentVariable(_Model, frozen=True):
-    name: str
-    value: str = ""
-    value_from: EnvironmentSource | None = None
-
-
-class NamedPort(_Model, frozen=True):
-    container_port: int
-    name: str = ""
-
-
-class HttpHeader(_Model, frozen=True):
-    name: str
-    value: str
-
-
-class HttpGet(_Model, frozen=True):
-    port: int | str
-    path: str = "/"
-    scheme: Literal["HTTP", "HTTPS"] = "HTTP"
-    http_headers: tuple[HttpHeader, ...] = ()
-
-
-class TcpSocket(_Model, frozen=True):
-    port: int | str
-
-
-class Exec(_Model, frozen=True):
-    command: tuple[str, ...]
-
-
-class Probe(_Model, frozen=True):
-    """Times are in seconds, the defaults are Kubernetes'."""
-
-    http_get: HttpGet | None = None
-    tcp_socket: TcpSocket | None = None
-    exec: Exec | None = None
-    initial_delay_seconds: float = 0
-    period_seconds: float = 10
-    timeout_seconds: float = 1
-    failure_threshold: int = 3
-    success_threshold: int = 1
-
-
-class Container(_Model, frozen=True):
-    name: str
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    env: tuple[EnvironmentVariable, ...] = ()
-    working_dir: str = ""
-    ports: tuple[NamedPort, ...] = ()
-    readiness_probe: Probe | None = None
-    liveness_probe: Probe | None = None
-    startup_probe: Probe | None = None
-
-
-class PodSpec(_Model, frozen=True):
-    containers: tuple[Container, ...]
-    init_containers: tuple[Container, ...] = ()
-    restart_policy: Literal["Always", "OnFailure", "Never"] = "Always"
-    termination_grace_period_seconds: float = 30
-    service_account_name: str = "default"
-    node_name: str = ""
-    hostname: str = ""
-    host_network: bool = False
-
-    def port(self, container: Container, wanted: int | str) -> int:
-        """A probe's port by number or by name."""
-        if isinstance(wanted, int):
-            return wanted
-        for candidate in (*container.ports, *(port for other in self.containers for port in other.ports)):
-            if candidate.name == wanted:
-                return candidate.container_port
-        raise BadDataError(f"container {container.name} has a probe on the port {wanted!r}, which no container names")
 
 
 class RunningPod(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +29,10 @@ class RunningPod(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     spec: PodSpec
+
+    @property
+    def service_account(self) -> str:
+        return self.spec.service_account_name or "default"
 
 
 def parse_spec(document: Mapping[str, Any]) -> PodSpec:
@@ -136,6 +50,16 @@ def parse_spec(document: Mapping[str, Any]) -> PodSpec:
                 "program of this host"
             )
     return spec
+
+
+def port_of(spec: PodSpec, container: Container, wanted: int | str) -> int:
+    """A probe's port by number or by name."""
+    if isinstance(wanted, int):
+        return wanted
+    for candidate in (*container.ports, *(port for other in spec.containers for port in other.ports)):
+        if candidate.name == wanted:
+            return candidate.container_port
+    raise BadDataError(f"container {container.name} has a probe on the port {wanted!r}, which no container names")
 
 
 def environment_of(pod: RunningPod, container: Container) -> dict[str, str]:
@@ -171,7 +95,7 @@ def field_of(pod: RunningPod, path: str) -> str:
         "metadata.namespace": pod.namespace,
         "metadata.uid": pod.uid,
         "spec.nodeName": pod.node,
-        "spec.serviceAccountName": pod.spec.service_account_name,
+        "spec.serviceAccountName": pod.service_account,
         "status.podIP": pod.addresses[0] if pod.addresses else "",
         "status.podIPs": ",".join(pod.addresses),
         "status.hostIP": pod.host_address,

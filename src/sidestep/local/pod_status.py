@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from sidestep.local.pod_spec import PodSpec
+from sidestep.api.kubernetes.pod import PodSpec
 
 
 class ContainerState(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
+from sidestep.api.kubernetes.container import Container
 from sidestep.local import namespaces, network
 from sidestep.local.container_command import hosts_file, resolver_configuration
 from sidestep.local.containers import ContainerRunner, PodContext
@@ -22,7 +23,7 @@ from sidestep.local.errors import LocalError
 from sidestep.local.files import write_atomically
 from sidestep.local.instance import NodePlan
 from sidestep.local.layout import Layout
-from sidestep.local.pod_spec import Container, RunningPod
+from sidestep.local.pod_spec import RunningPod
 from sidestep.local.pod_status import ContainerState, PodState
 from sidestep.local.processes import Registry
 

@@ -11,10 +11,12 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
+from sidestep.api.kubernetes.container import Container, HttpGet, Probe
+from sidestep.api.kubernetes.pod import PodSpec
 from sidestep.local import namespaces
 from sidestep.local.children import Child
 from sidestep.local.errors import LocalError
-from sidestep.local.pod_spec import Container, HttpGet, PodSpec, Probe
+from sidestep.local.pod_spec import port_of
 
 DATA_PLANE_MARK = 0x539
 _LONGEST_STATUS_LINE = 4096
@@ -52,14 +54,14 @@ class Prober:
         if probe.http_get is not None:
             await self._http(probe.http_get)
         elif probe.tcp_socket is not None:
-            (await self._connect(self._spec.port(self._container, probe.tcp_socket.port))).close()
+            (await self._connect(port_of(self._spec, self._container, probe.tcp_socket.port))).close()
         elif probe.exec is not None:
             await self._exec(probe.exec.command)
         else:
-            raise ProbeError("the probe has none of httpGet, tcpSocket and exec")
+            raise ProbeError("the local runtime has no probes over gRPC; use httpGet, tcpSocket or exec")
 
     async def _http(self, request: HttpGet) -> None:
-        port = self._spec.port(self._container, request.port)
+        port = port_of(self._spec, self._container, request.port)
         connection = await self._connect(port)
         context = _unverified() if request.scheme == "HTTPS" else None
         try:

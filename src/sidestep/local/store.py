@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from sidestep.api.dump import to_yaml
 from sidestep.api.meta import ResourceKey
 from sidestep.api.parse import Parsed, Resources, parse_documents
 from sidestep.local.errors import BadDataError
@@ -81,7 +82,7 @@ class Store:
 
     def put(self, key: ResourceKey, document: Mapping[str, Any]) -> None:
         """Write a resource; the caller holds the lock."""
-        write_atomically(self.path_of(key), dump(document).encode())
+        write_atomically(self.path_of(key), to_yaml(document).encode())
 
     def remove(self, key: ResourceKey) -> bool:
         """Delete a resource; False if there was none. The caller holds the lock."""
@@ -142,12 +143,6 @@ def load(text: str) -> Document:
     return document
 
 
-def dump(document: Mapping[str, Any]) -> str:
-    """YAML as people write it."""
-    text: str = yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return text
-
-
 class _Loader(yaml.CSafeLoader):
     """Leaves times as the text that they are in Kubernetes' API."""
 
@@ -155,10 +150,3 @@ class _Loader(yaml.CSafeLoader):
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
-
-
-class _Dumper(yaml.CSafeDumper):
-    """Repeats what occurs twice instead of pointing at it."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the interface of PyYAML
-        return True

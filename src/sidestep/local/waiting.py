@@ -33,8 +33,8 @@ def readiness(documents: Documents) -> Readiness:
     """Of all Pods, and of the replicas of all Deployments. Pure."""
     pods = [d for key, d in documents.items() if key.kind == "Pod" and "deletionTimestamp" not in d["metadata"]]
     good = [pod for pod in pods if is_ready(pod) or _phase(pod) == "Succeeded"]
-    missing = [f"{_name(pod)} ({_reason(pod)})" for pod in pods if pod not in good]
-    failed = [f"{_name(pod)}: {_reason(pod)}" for pod in pods if _phase(pod) == "Failed"]
+    missing = [f"{_name(pod)} ({reason_of(pod)})" for pod in pods if pod not in good]
+    failed = [f"{_name(pod)}: {reason_of(pod)}" for pod in pods if _phase(pod) == "Failed"]
     absent = 0
     for key, deployment in documents.items():
         if key.kind == "Deployment":
@@ -81,7 +81,8 @@ def _phase(pod: Mapping[str, Any]) -> str:
     return str((pod.get("status") or {}).get("phase", "Pending"))
 
 
-def _reason(pod: Mapping[str, Any]) -> str:
+def reason_of(pod: Mapping[str, Any]) -> str:
+    """Why a pod is not ready: what its status or a container of it says, else its phase."""
     status = pod.get("status") or {}
     if status.get("message"):
         return str(status["message"])

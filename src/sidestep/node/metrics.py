@@ -1,9 +1,10 @@
-"""The agent's own pages: `/metrics`, `/healthz/live` and `/healthz/ready`."""
+"""The agent's pages: `/metrics` (its own and its Envoy's), `/healthz/live` and `/healthz/ready`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -14,7 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sidestep.envoy.admin import AdminClient
+from sidestep.envoy.errors import AdminError
 from sidestep.node.status import StatusSource
+
+_log = structlog.get_logger()
 
 
 class _NodeCollector(Collector):
@@ -40,13 +45,20 @@ class _NodeCollector(Collector):
             yield GaugeMetricFamily(name, text, value=float(value))
 
 
-def application(status: StatusSource) -> Starlette:
-    """The pages, as an ASGI application."""
+def application(status: StatusSource, envoy: AdminClient | None = None) -> Starlette:
+    """The pages, as an ASGI application. `envoy` answers at a Unix socket alone, where no Prometheus can ask it."""
     registry = CollectorRegistry()
     registry.register(_NodeCollector(status))
 
     async def metrics(_: Request) -> Response:
-        return PlainTextResponse(generate_latest(registry))
+        text = generate_latest(registry)
+        if envoy is not None:
+            try:
+                text += await envoy.prometheus()
+            except AdminError as error:
+                # it may just be replaced; the agent's own metrics say how many Envoys there are
+                _log.warning("metrics.envoy_silent", reason=str(error))
+        return PlainTextResponse(text)
 
     async def live(_: Request) -> Response:
         return PlainTextResponse("live\n")
@@ -64,9 +76,9 @@ def application(status: StatusSource) -> Starlette:
     return Starlette(routes=routes)
 
 
-async def serve_metrics(status: StatusSource, address: str, port: int) -> None:
+async def serve_metrics(status: StatusSource, address: str, port: int, envoy: AdminClient | None = None) -> None:
     """Serves the pages until cancelled."""
-    config = uvicorn.Config(application(status), host=address, port=port, log_level="error", access_log=False)
+    config = uvicorn.Config(application(status, envoy), host=address, port=port, log_level="error", access_log=False)
     server = uvicorn.Server(config)
     # uvicorn would take the process's signals for itself
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
