@@ -11,7 +11,7 @@ import time
 import httpx
 import msgspec
 
-from sidestep.local import instance, launch, logs, network
+from sidestep.local import host_firewall, instance, launch, logs, network
 from sidestep.local.agent_client import AgentClient
 from sidestep.local.errors import ExitCode, LocalError, UnavailableError, error_of
 from sidestep.local.files import write_atomically
@@ -138,6 +138,8 @@ class Runtime:
             self._progress.warning("other address ranges than before: Services get new addresses")
         for node in plan.node_plans():
             network.create_node(node)
+        if len(plan.nodes) > 1 and (obstacle := host_firewall.obstacle(plan.bridge)) is not None:
+            self._progress.warning(obstacle)
         return plan
 
     async def _start_mesh(self, plan: Instance, group: asyncio.TaskGroup) -> None:
