@@ -25,3 +25,11 @@ def test_half_a_line_is_left_for_later(tmp_path: Path) -> None:
     assert reader.new_events() == ()
     path.write_bytes(line)
     assert [event.text for event in reader.new_events()] == ["up"]
+
+
+def test_counting_ends_with_being_ready(tmp_path: Path) -> None:
+    heard: list[Event] = []
+    progress = Progress(tmp_path / "progress.jsonl", listener=heard.append)
+    progress.count("1 of 2", complete=False)
+    progress.count("2 of 2", complete=True)
+    assert [event.kind for event in heard] == ["count", "ready"]

@@ -31,6 +31,8 @@ def shown() -> Iterator[Listener]:
                 console.print(f"[green]✓[/green] {text}", soft_wrap=True)
             elif event.kind == "warning":
                 console.print(f"[yellow]![/yellow] {text}", soft_wrap=True)
+            elif event.kind == "count":
+                status.update(text)
             elif event.kind == "step":
                 status.update(text)
                 console.print(f"[dim]·[/dim] {text}", soft_wrap=True)

@@ -83,7 +83,7 @@ def evidence(found: Evidence, *, interface: str) -> RenderableType:
     times = {0: "not once", 1: "once"}.get(found.found, f"{found.found} times")
     colour = "red" if found.found else "green"
     summary = (
-        f"{found.packets} packets with {found.bytes:,} bytes passed {interface}. "
+        f"{found.packets} packets with {found.bytes:,} bytes crossed the bridge {interface}, which joins the nodes. "
         f"“{name}” occurs [bold {colour}]{times}[/] in them."
     )
     parts = [paragraph(summary)]
@@ -99,11 +99,11 @@ def evidence(found: Evidence, *, interface: str) -> RenderableType:
 
 def verdict(findings: Iterable[Finding]) -> RenderableType:
     """One line a finding."""
-    lines = [
-        Text.assemble(("✓ ", "bold green") if finding.good else ("✗ ", "bold red"), finding.text)
-        for finding in findings
-    ]
-    return Padding(Group(*lines), (0, 2), expand=False)
+    lines = Table.grid(padding=(0, 1))
+    for finding in findings:
+        mark = Text("✓", style="bold green") if finding.good else Text("✗", style="bold red")
+        lines.add_row(mark, Text(finding.text))
+    return Padding(lines, (0, 2), expand=False)
 
 
 def logs(ends: Mapping[str, Sequence[str]]) -> RenderableType:

@@ -105,7 +105,8 @@ class _Demo:
         )
         self._mesh.up(_START_SECONDS)
         self._say(display.nodes(self._mesh.workloads()))
-        self._mesh.wait_until(self._load_succeeds, _SWITCH_SECONDS, "the shop does not answer its customer")
+        with self._console.status("waiting for the first pages of the shop"):
+            self._mesh.wait_until(self._load_succeeds, _SWITCH_SECONDS, "the shop does not answer its customer")
         self._since = moment(dt.datetime.now(dt.UTC))
 
     def _load_succeeds(self) -> bool:
@@ -116,7 +117,8 @@ class _Demo:
     def _traffic(self) -> Evidence:
         self._say(display.heading("The mesh is on: who talks to whom"))
         evidence = self._listen("mesh-on")
-        self._mesh.wait_until(self._all_pairs_seen, _LOG_SECONDS, "the access logs do not show every pair")
+        with self._console.status("waiting for the proxies' access logs, which come every ten seconds"):
+            self._mesh.wait_until(self._all_pairs_seen, _LOG_SECONDS, "the access logs do not show every pair")
         report = self._report()
         found = pairs(self._connections, self._mesh.workloads(), shop.NAMESPACE)
         self._say(
@@ -149,15 +151,18 @@ class _Demo:
 
     def _switch(self, *, in_mesh: bool) -> None:
         """Requests that are under way go on as they began: listen only when they are over."""
-        self._mesh.enrol(in_mesh=in_mesh, seconds=_SWITCH_SECONDS)
-        time.sleep(_SETTLE_SECONDS)
+        with self._console.status("the pods join the mesh" if in_mesh else "the pods leave the mesh"):
+            self._mesh.enrol(in_mesh=in_mesh, seconds=_SWITCH_SECONDS)
+            time.sleep(_SETTLE_SECONDS)
 
     def _listen(self, name: str) -> Evidence:
         file = None
         if self._captures is not None:
             self._captures.mkdir(parents=True, exist_ok=True)
             file = self._captures / f"{name}.pcap"
-        with Capture(self._mesh.instance.bridge, shop.REQUEST_TEXT, file) as capture:
+        bridge = self._mesh.instance.bridge
+        listening = self._console.status(f"listening on {bridge}, between the nodes, for {_LISTEN_SECONDS:.0f} seconds")
+        with listening, Capture(bridge, shop.REQUEST_TEXT, file) as capture:
             time.sleep(_LISTEN_SECONDS)
         if file is not None:
             self._say(display.paragraph(f"[dim]kept in {escape(str(file))}[/dim]"))

@@ -76,7 +76,11 @@ def start_detached(layout: Layout, options: UpOptions, *, listener: Listener, wa
             pipe.write(sys.stdin.buffer.read())
     _follow(layout, process, listener)
     if wait is not None:
-        wait_for_pods(Store(layout), seconds=wait, say=lambda text: listener(_step(text)))
+
+        def say(text: str, *, complete: bool) -> None:
+            listener(Event(at=time.time(), kind="ready" if complete else "count", text=text))
+
+        wait_for_pods(Store(layout), seconds=wait, say=say)
 
 
 def take_down(layout: Layout, *, keep: bool, listener: Listener) -> None:

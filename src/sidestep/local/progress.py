@@ -9,7 +9,8 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["step", "warning", "ready", "failed"]
+Kind = Literal["step", "count", "warning", "ready", "failed"]
+"""A count replaces the one before it, where that can be shown."""
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +35,9 @@ class Progress:
 
     def step(self, text: str) -> None:
         self._say("step", text)
+
+    def count(self, text: str, *, complete: bool) -> None:
+        self._say("ready" if complete else "count", text)
 
     def warning(self, text: str) -> None:
         self._say("warning", text)

@@ -111,7 +111,7 @@ class Runtime:
                 wait_for_pods,
                 Store(self._layout),
                 seconds=math.inf if self._wait is None else self._wait,
-                say=self._progress.step,
+                say=self._progress.count,
                 stopped=self._stop.is_set,
             )
         except UnavailableError as error:

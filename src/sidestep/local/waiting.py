@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,6 +16,12 @@ from sidestep.local.store import Store
 
 _POLL_SECONDS = 0.1
 Documents = Mapping[ResourceKey, Mapping[str, Any]]
+
+
+class Count(Protocol):
+    """Hears how far the pods are, at each change."""
+
+    def __call__(self, text: str, *, complete: bool) -> None: ...
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +57,7 @@ def wait_for_pods(
     store: Store,
     *,
     seconds: float,
-    say: Callable[[str], None],
+    say: Count,
     stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
     """True when all are ready, False when `stopped`; raises when the time is over or a pod cannot run."""
@@ -64,7 +70,7 @@ def wait_for_pods(
         text = f"{state.ready} of {state.wanted} pods ready"
         if text != told and state.wanted:
             told = text
-            say(text)
+            say(text, complete=not state.missing)
         if not state.missing:
             return True
         if time.monotonic() > deadline:
