@@ -182,7 +182,12 @@ class Agent:
                     self._follow_controller(),
                     self._settle_unknown(),
                     FailureLog(self.options.failure_log, self.outliers, self._endpoints_changed).run(),
-                    serve_metrics(self.report, self.options.metrics_address, self.options.metrics_port),
+                    serve_metrics(
+                        self.report,
+                        self.options.metrics_address,
+                        self.options.metrics_port,
+                        self.supervisor.admin,
+                    ),
                     *((self.dns.run(),) if self.options.dns_address else ()),
                 )
             ]
