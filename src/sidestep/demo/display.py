@@ -83,7 +83,7 @@ def evidence(found: Evidence, *, interface: str) -> RenderableType:
     times = {0: "not once", 1: "once"}.get(found.found, f"{found.found} times")
     colour = "red" if found.found else "green"
     summary = (
-        f"{found.packets} packets with {found.bytes:,} bytes crossed the bridge {interface}, which joins the nodes. "
+        f"{found.packets} packets, {found.bytes:,} bytes, crossed the bridge {interface} between the nodes.\n"
         f"“{name}” occurs [bold {colour}]{times}[/] in them."
     )
     parts = [paragraph(summary)]
