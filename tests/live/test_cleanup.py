@@ -84,13 +84,14 @@ def test_every_address_of_status_answers(example: Mesh) -> None:
         for address in (process["metrics"], process["admin"]):
             if address.startswith("http://"):
                 command = ["curl", "-sSf", "--max-time", "5", address]
-                subprocess.run(command, check=True, capture_output=True, timeout=10)
+                page = subprocess.run(command, check=True, capture_output=True, timeout=10).stdout
+                assert process["role"] != "node" or b"\nenvoy_server_live" in page, "a Prometheus finds Envoy's there"
                 asked += 1
             elif address:
-                path, _, page = address.removeprefix("unix:").partition(":")
+                path, _, rest = address.removeprefix("unix:").partition(":")
                 assert Path(path).is_socket()
                 if process["role"] == "envoy":
-                    url = f"http://envoy{page or '/ready'}"
+                    url = f"http://envoy{rest or '/ready'}"
                     command = ["curl", "-sSf", "--max-time", "5", "--unix-socket", path, url]
                     subprocess.run(command, check=True, capture_output=True, timeout=10)
                 asked += 1
