@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import grpc
 import grpc.aio
@@ -110,29 +110,45 @@ class Issuer:
         return dt.timedelta(seconds=seconds)
 
 
-class CertificateService:
-    """Signs for nodes."""
+class SigningService:
+    """The CA service's one method: counts, logs and answers refusals. Who gets what is the subclass's business."""
 
-    def __init__(self, issuer: Issuer, placement: Placement) -> None:
+    refusal_event: ClassVar[str]
+    """Name of the log line about a refusal."""
+
+    def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
-        self._placement = placement
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """To be added to the server that listens with mutual TLS."""
+        """To be added to the server."""
         return handler_of(self.create_certificate)
 
     async def create_certificate(
         self, request: istio.IstioCertificateRequest, context: Context
     ) -> istio.IstioCertificateResponse:
-        """One certificate for a workload of the caller's node."""
+        """One certificate, or the reason why not."""
         self._issuer.metrics.requested()
         try:
             return await self._create(request, context)
         except Refusal as refusal:
             self._issuer.metrics.refused(refusal.reason)
-            _log.warning("certificate_refused", reason=refusal.reason, peer=context.peer())
+            _log.warning(self.refusal_event, reason=refusal.reason, peer=context.peer())
             await context.abort(refusal.code, refusal.reason)
             raise
+
+    async def _create(self, request: istio.IstioCertificateRequest, context: Context) -> istio.IstioCertificateResponse:
+        """Raises `Refusal`."""
+        raise NotImplementedError
+
+
+class CertificateService(SigningService):
+    """Signs for nodes, for workloads that run on them. It belongs to the server that listens with mutual TLS."""
+
+    refusal_event = "certificate_refused"
+
+    def __init__(self, issuer: Issuer, placement: Placement) -> None:
+        super().__init__(issuer)
+        self._placement = placement
 
     async def _create(self, request: istio.IstioCertificateRequest, context: Context) -> istio.IstioCertificateResponse:
         try:

@@ -17,7 +17,7 @@ import grpc.aio
 import structlog
 
 from sidestep.controller.callers import Context
-from sidestep.controller.certificates import Issuer, Refusal, handler_of
+from sidestep.controller.certificates import Issuer, Refusal, SigningService
 from sidestep.identity.errors import AuthorityError
 from sidestep.identity.files import read_secret
 from sidestep.wire import istio
@@ -59,29 +59,14 @@ class JoinTokens:
         return hashlib.sha256(token).digest()
 
 
-class JoinService:
-    """Gives nodes their certificates."""
+class JoinService(SigningService):
+    """Gives nodes their certificates. It belongs to the server that asks for no client certificate."""
+
+    refusal_event = "join_refused"
 
     def __init__(self, issuer: Issuer, tokens: JoinTokens) -> None:
-        self._issuer = issuer
+        super().__init__(issuer)
         self._tokens = tokens
-
-    def handler(self) -> grpc.GenericRpcHandler:
-        """To be added to the server that asks for no client certificate."""
-        return handler_of(self.create_certificate)
-
-    async def create_certificate(
-        self, request: istio.IstioCertificateRequest, context: Context
-    ) -> istio.IstioCertificateResponse:
-        """The certificate of a node."""
-        self._issuer.metrics.requested()
-        try:
-            return await self._create(request, context)
-        except Refusal as refusal:
-            self._issuer.metrics.refused(refusal.reason)
-            _log.warning("join_refused", reason=refusal.reason, peer=context.peer())
-            await context.abort(refusal.code, refusal.reason)
-            raise
 
     async def _create(self, request: istio.IstioCertificateRequest, context: Context) -> istio.IstioCertificateResponse:
         token = _bearer(context)

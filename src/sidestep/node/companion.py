@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import structlog
+
+from sidestep.envoy.process import start_time
 
 _POLL_SECONDS = 0.25
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
@@ -24,16 +25,7 @@ _log = structlog.get_logger()
 
 class _Process(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
-    started: str
-
-
-def _start_time(pid: int) -> str | None:
-    """Field 22 of /proc/<pid>/stat, which no later process with this pid has; None when it does not run."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in {"Z", "X"} else fields[19]
+    started: int
 
 
 class Companion:
@@ -45,11 +37,6 @@ class Companion:
         self._file = folder / f"{name}.json"
         self._log_path = log
         self._process: _Process | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Its pid while it runs."""
-        return self._process.pid if self._process and self._alive(self._process) else None
 
     async def run(self) -> None:
         """Until cancelled, which leaves the process running."""
@@ -64,24 +51,12 @@ class Companion:
             await asyncio.sleep(_POLL_SECONDS)
             pause = max(_FIRST_PAUSE, pause * 0.9)
 
-    async def stop(self) -> None:
-        """Ends the process: it has two seconds to go by itself."""
-        process, self._process = self._process or self._adopted(), None
-        if process is None or not self._alive(process):
-            return
-        os.kill(process.pid, signal.SIGTERM)
-        for _ in range(20):
-            await asyncio.sleep(0.1)
-            if not self._alive(process):
-                return
-        os.kill(process.pid, signal.SIGKILL)
-
     def _start(self) -> _Process:
         with self._log_path.open("ab") as log:
             child = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
-        process = _Process(pid=child.pid, started=_start_time(child.pid) or "")
+        process = _Process(pid=child.pid, started=start_time(child.pid) or 0)
         self._file.write_bytes(msgspec.json.encode(process))
         _log.info("companion.started", name=self._name, pid=child.pid)
         return process
@@ -98,4 +73,4 @@ class Companion:
         # A child of ours that ended stays a zombie until it is waited for.
         with contextlib.suppress(ChildProcessError):
             os.waitpid(process.pid, os.WNOHANG)
-        return _start_time(process.pid) == process.started
+        return start_time(process.pid) == process.started

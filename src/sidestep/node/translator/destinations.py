@@ -15,10 +15,10 @@ import msgspec
 from sidestep.envoy.config import ads_config_source, bind_config, duration
 from sidestep.mesh.endpoints import NodeLocality, RankedEndpoint, ranked_endpoints
 from sidestep.mesh.model import BalancingMode, Port, Service, TunnelProtocol, Workload
+from sidestep.node.capture import PROXY_MARK
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import names
 from sidestep.node.translator.parts import (
-    PROXY_MARK,
     keepalive,
     lift_limits,
     original_destination_cluster,

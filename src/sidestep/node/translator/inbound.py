@@ -13,11 +13,11 @@ from sidestep.envoy.config import (
     tls_parameters,
 )
 from sidestep.mesh.model import Action
+from sidestep.node.capture import PROXY_MARK
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import access_log, names
 from sidestep.node.translator.parts import (
-    PROXY_MARK,
     access_logs,
     both_families,
     dial_from,

@@ -8,12 +8,11 @@ from google.protobuf.message import Message
 
 from sidestep.envoy.config import Sharing, StateFactory, ads_config_source, bind_config, duration, filter_state
 from sidestep.envoy.config import in_pod as in_namespace
+from sidestep.node.capture import PROXY_MARK
 from sidestep.node.pods import Pod
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import names
 from sidestep.wire import envoy as pb
-
-PROXY_MARK = 0x539
 
 
 def network_filter(name: str, config: Message) -> pb.Filter:

@@ -15,10 +15,10 @@ from sidestep.envoy.config import (
     tls_parameters,
     typed,
 )
+from sidestep.node.capture import PROXY_MARK
 from sidestep.node.settings import NodeSettings
 from sidestep.node.translator import access_log, names
 from sidestep.node.translator.parts import (
-    PROXY_MARK,
     access_logs,
     failure_logs,
     http2,
